@@ -1,0 +1,27 @@
+//! rhobust: a scripting host for adversarial-robustness experiments.
+//!
+//! The modules stand in the order of the layers: each knows only those above it.
+//! `torch` is the only one that names tch; `script` and `cli` are the only ones that
+//! name rhai.
+
+#[macro_use]
+mod error;
+pub mod interrupt;
+pub mod seed;
+
+pub mod torch;
+
+pub mod attack;
+pub mod data;
+pub mod label;
+pub mod metrics;
+pub mod nn;
+pub mod report;
+pub mod run;
+pub mod train;
+
+pub mod script;
+
+pub mod cli;
+
+pub use error::{Error, Result};
