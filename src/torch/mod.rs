@@ -1,1 +1,42 @@
-//! (module)
+//! A thin layer over libtorch, and the only place that names the tch crate.
+//!
+//! One [`Tensor`] of our own: it clones by sharing, returns `Result` everywhere (tch's
+//! fallible calls only) and turns libtorch's errors into one sentence with the shapes.
+
+pub mod autograd;
+mod create;
+mod device;
+mod display;
+mod dtype;
+mod error;
+mod functional;
+mod index;
+mod math;
+mod reduce;
+pub mod safetensors;
+mod shape;
+mod tensor;
+
+pub use autograd::{NoGrad, no_grad};
+pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
+pub use create::{stack, zeros};
+pub use device::Device;
+pub use dtype::Dtype;
+pub use functional::{BatchNorm, Conv2d, Reduction};
+pub use index::Index;
+pub use tensor::{Operand, Scalar, Tensor};
+
+/// Seeds libtorch's generators, on the CPU and on every GPU.
+pub fn manual_seed(seed: u64) {
+    // The bits are kept: libtorch reads them as unsigned again.
+    tch::manual_seed(seed as i64);
+}
+
+/// Threads that one operation may use.
+pub fn num_threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1)
+}
+
+pub fn set_num_threads(threads: usize) {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+}

@@ -1,0 +1,127 @@
+//! Gradients: leaves, derivatives, and passes that record nothing.
+
+use super::Tensor;
+use super::error::failed;
+use crate::Result;
+
+/// While it lives, nothing is recorded for differentiation on this thread.
+pub struct NoGrad(#[allow(dead_code)] tch::NoGradGuard);
+
+impl NoGrad {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        NoGrad(tch::no_grad_guard())
+    }
+}
+
+/// Runs `f` without recording anything for differentiation.
+pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
+    let _guard = NoGrad::new();
+    f()
+}
+
+/// The derivatives of the one-entry tensor `loss` with respect to each of `inputs`; zeros
+/// where `loss` does not depend on an input. Nothing is accumulated anywhere.
+pub fn gradients(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    differentiate(loss, inputs, false)
+}
+
+/// Like [`gradients`], with a graph of its own: the result can be differentiated again.
+pub fn gradients_with_graph(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    differentiate(loss, inputs, true)
+}
+
+fn differentiate(loss: &Tensor, inputs: &[&Tensor], graph: bool) -> Result<Vec<Tensor>> {
+    check_loss(loss)?;
+    for input in inputs {
+        ensure!(
+            input.requires_grad(),
+            "there is no gradient for a tensor that does not require one ({}); call \
+             `requires_grad_()` on it before it is used",
+            input.signature()
+        );
+    }
+    let raw: Vec<&tch::Tensor> = inputs.iter().map(|input| &*input.0).collect();
+    let found = tch::Tensor::f_run_backward(&[&*loss.0], &raw, graph, graph)
+        .map_err(|error| failed("grad", &[loss], &error))?;
+    found
+        .into_iter()
+        .zip(inputs)
+        .map(|(gradient, input)| {
+            if gradient.defined() {
+                Ok(Tensor::wrap(gradient))
+            } else {
+                input.zeros_like()
+            }
+        })
+        .collect()
+}
+
+fn check_loss(loss: &Tensor) -> Result<()> {
+    ensure!(
+        loss.numel() == 1,
+        "`loss` must be one number to be differentiated, got {}; take its `mean()` or `sum()`",
+        loss.signature()
+    );
+    ensure!(
+        loss.requires_grad(),
+        "`loss` depends on nothing that requires a gradient: it was computed under `no_grad`, \
+         was detached, or no input had `requires_grad_()`"
+    );
+    Ok(())
+}
+
+impl Tensor {
+    /// A new leaf with the same entries that records what is computed from it.
+    pub fn leaf(&self) -> Result<Tensor> {
+        let detached = self.detach()?;
+        detached.with_requires_grad(true)
+    }
+
+    /// The same entries, cut off from what they were computed from.
+    pub fn detach(&self) -> Result<Tensor> {
+        self.result("detach", &[], self.0.f_detach())
+    }
+
+    pub fn requires_grad(&self) -> bool {
+        self.0.requires_grad()
+    }
+
+    /// Whether gradients are recorded for this leaf from here on.
+    pub fn with_requires_grad(&self, required: bool) -> Result<Tensor> {
+        ensure!(
+            !required || self.dtype()?.is_float(),
+            "only floating-point tensors can require a gradient, got {}",
+            self.signature()
+        );
+        self.result("requires_grad_", &[], self.0.f_set_requires_grad(required))
+    }
+
+    /// d loss / d `input`, this tensor being the loss.
+    pub fn gradient(&self, input: &Tensor) -> Result<Tensor> {
+        let mut found = gradients(self, &[input])?;
+        Ok(found.remove(0))
+    }
+
+    /// Adds the derivatives of this one-entry tensor to the `grad` of every leaf under it.
+    pub fn backward(&self) -> Result<()> {
+        check_loss(self)?;
+        self.0
+            .f_backward()
+            .map_err(|error| self.failure("backward", &[], &error))
+    }
+
+    /// What `backward` accumulated, if anything.
+    pub fn grad(&self) -> Option<Tensor> {
+        let gradient = self.0.grad();
+        gradient.defined().then(|| Tensor::wrap(gradient))
+    }
+
+    /// Sets what `backward` accumulated to zero.
+    pub fn zero_grad(&self) -> Result<()> {
+        match self.grad() {
+            Some(gradient) => gradient.assign(&gradient.zeros_like()?),
+            None => Ok(()),
+        }
+    }
+}

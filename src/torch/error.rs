@@ -1,0 +1,66 @@
+//! libtorch's errors, reduced to their first sentence.
+
+use super::Tensor;
+use crate::Error;
+use tch::TchError;
+
+/// One sentence for a failed call of `operation` on `tensors`: what libtorch says first,
+/// then the types and shapes involved. The C++ back-trace is dropped.
+pub(super) fn failed(operation: &str, tensors: &[&Tensor], error: &TchError) -> Error {
+    let sentence = match error {
+        TchError::Torch(text) => first_sentence(text),
+        other => other.to_string(),
+    };
+    let involved: Vec<String> = tensors.iter().map(|tensor| tensor.signature()).collect();
+    let involved = match involved.len() {
+        0 => String::new(),
+        _ => format!(" ({})", involved.join(" and ")),
+    };
+    Error::Invalid(format!("`{operation}`: {sentence}{involved}"))
+}
+
+fn first_sentence(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("").trim();
+    let line = line
+        .split("Exception raised from")
+        .next()
+        .unwrap_or(line)
+        .trim();
+    // A full stop ends a sentence only before a space: 0.5 and `x.shape` go on.
+    let sentence = line.split(". ").next().unwrap_or(line);
+    let sentence = sentence.trim_end_matches(['.', ' ']);
+    let mut chars = sentence.chars();
+    let lower = match (chars.next(), chars.clone().next()) {
+        // "The size ..." starts in lower case, "CUDA out of memory" stays.
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => sentence.to_owned(),
+    };
+    if lower.is_empty() {
+        "libtorch refused without a reason".to_owned()
+    } else {
+        lower
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_first_sentence_only() {
+        let text = "The size of tensor a (3) must match the size of tensor b (4) at \
+                    non-singleton dimension 1\nException raised from infer_size_impl at x.cpp:31 \
+                    (most recent call first):\nframe #0: c10::Error::Error";
+        let said = "the size of tensor a (3) must match the size of tensor b (4) at \
+                    non-singleton dimension 1";
+        assert_eq!(first_sentence(text), said);
+        assert_eq!(first_sentence("Sum is 0.5. Try again."), "sum is 0.5");
+        assert_eq!(
+            first_sentence("CUDA out of memory. Tried"),
+            "CUDA out of memory"
+        );
+        assert_eq!(first_sentence(""), "libtorch refused without a reason");
+    }
+}

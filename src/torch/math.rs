@@ -1,0 +1,178 @@
+//! Entry by entry: arithmetic with broadcasting, comparison, elementary functions.
+
+use super::{Dtype, Operand, Scalar, Tensor};
+use crate::Result;
+
+macro_rules! binary {
+    ($($(#[$doc:meta])* $name:ident: $tensor:ident, $scalar:ident;)*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            pub fn $name(&self, other: impl Into<Operand>) -> Result<Tensor> {
+                match other.into() {
+                    Operand::Tensor(other) => {
+                        let result = self.0.$tensor(&other.0);
+                        self.result(stringify!($name), &[&other], result)
+                    }
+                    Operand::Scalar(other) => {
+                        self.result(stringify!($name), &[], self.0.$scalar(other.tch()))
+                    }
+                }
+            }
+        )*}
+    };
+}
+
+binary! {
+    add: f_add, f_add_scalar;
+    sub: f_sub, f_sub_scalar;
+    mul: f_mul, f_mul_scalar;
+    div: f_div, f_div_scalar;
+    /// The remainder with the sign of the divisor, as Python's `%`.
+    remainder: f_remainder_tensor, f_remainder;
+    pow: f_pow, f_pow_tensor_scalar;
+    eq: f_eq_tensor, f_eq;
+    ne: f_ne_tensor, f_ne;
+    lt: f_lt_tensor, f_lt;
+    le: f_le_tensor, f_le;
+    gt: f_gt_tensor, f_gt;
+    ge: f_ge_tensor, f_ge;
+}
+
+macro_rules! unary {
+    ($($name:ident: $call:ident;)*) => {
+        impl Tensor {$(
+            pub fn $name(&self) -> Result<Tensor> {
+                self.result(stringify!($name), &[], self.0.$call())
+            }
+        )*}
+    };
+}
+
+unary! {
+    neg: f_neg;
+    abs: f_abs;
+    sign: f_sign;
+    exp: f_exp;
+    log: f_log;
+    sqrt: f_sqrt;
+    square: f_square;
+    sin: f_sin;
+    cos: f_cos;
+    tanh: f_tanh;
+    sigmoid: f_sigmoid;
+    round: f_round;
+    floor: f_floor;
+    ceil: f_ceil;
+    isnan: f_isnan;
+    isfinite: f_isfinite;
+    logical_not: f_logical_not;
+}
+
+impl Tensor {
+    /// scalar - self.
+    pub fn rsub(&self, scalar: impl Into<Scalar>) -> Result<Tensor> {
+        self.result("sub", &[], self.0.f_rsub_scalar(scalar.into().tch()))
+    }
+
+    /// scalar / self.
+    pub fn rdiv(&self, scalar: impl Into<Scalar>) -> Result<Tensor> {
+        let inverse = self.result("div", &[], self.0.f_reciprocal())?;
+        match scalar.into() {
+            Scalar::Float(1.0) | Scalar::Int(1) => Ok(inverse),
+            // The quotient itself, rounded once: not the product with the reciprocal.
+            scalar => self.full_like(scalar)?.div(self),
+        }
+    }
+
+    /// scalar raised to each entry.
+    pub fn rpow(&self, scalar: impl Into<Scalar>) -> Result<Tensor> {
+        self.result(
+            "pow",
+            &[],
+            tch::Tensor::f_pow_scalar(scalar.into().tch(), &self.0),
+        )
+    }
+
+    /// A tensor without dimensions that holds `scalar`, on this device; floating-point where
+    /// either is.
+    fn full_like(&self, scalar: Scalar) -> Result<Tensor> {
+        let own = self.dtype()?;
+        let dtype = if own.is_float() { own } else { Dtype::Float32 };
+        super::full(
+            &[],
+            scalar,
+            super::Like {
+                dtype,
+                device: self.device(),
+            },
+        )
+    }
+
+    pub fn maximum(&self, other: &Tensor) -> Result<Tensor> {
+        self.result("maximum", &[other], self.0.f_maximum(&other.0))
+    }
+
+    pub fn minimum(&self, other: &Tensor) -> Result<Tensor> {
+        self.result("minimum", &[other], self.0.f_minimum(&other.0))
+    }
+
+    /// Entries below `low` become `low`, entries above `high` become `high`.
+    pub fn clamp(&self, low: impl Into<Scalar>, high: impl Into<Scalar>) -> Result<Tensor> {
+        self.result(
+            "clamp",
+            &[],
+            self.0.f_clamp(low.into().tch(), high.into().tch()),
+        )
+    }
+
+    pub fn clamp_min(&self, low: impl Into<Scalar>) -> Result<Tensor> {
+        self.result("clamp_min", &[], self.0.f_clamp_min(low.into().tch()))
+    }
+
+    pub fn clamp_max(&self, high: impl Into<Scalar>) -> Result<Tensor> {
+        self.result("clamp_max", &[], self.0.f_clamp_max(high.into().tch()))
+    }
+
+    /// Entries clamped between those of two tensors.
+    pub fn clamp_between(&self, low: &Tensor, high: &Tensor) -> Result<Tensor> {
+        self.maximum(low)?.minimum(high)
+    }
+
+    pub fn logical_and(&self, other: &Tensor) -> Result<Tensor> {
+        self.result("logical_and", &[other], self.0.f_logical_and(&other.0))
+    }
+
+    pub fn logical_or(&self, other: &Tensor) -> Result<Tensor> {
+        self.result("logical_or", &[other], self.0.f_logical_or(&other.0))
+    }
+
+    pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
+        self.result("matmul", &[other], self.0.f_matmul(&other.0))
+    }
+
+    /// Entries of `self` where `condition` holds, of `other` elsewhere.
+    pub fn where_(&self, condition: &Tensor, other: &Tensor) -> Result<Tensor> {
+        self.result(
+            "where",
+            &[condition, other],
+            self.0.f_where_self(&condition.0, &other.0),
+        )
+    }
+
+    /// Whether |self - other| <= atol + rtol * |other| everywhere.
+    pub fn all_close(&self, other: &Tensor, rtol: f64, atol: f64) -> Result<bool> {
+        self.0
+            .f_allclose(&other.0, rtol, atol, false)
+            .map_err(|error| self.failure("allclose", &[other], &error))
+    }
+
+    /// Same shape, dtype and entries.
+    pub fn equal(&self, other: &Tensor) -> Result<bool> {
+        if self.shape() != other.shape() || self.dtype()? != other.dtype()? {
+            return Ok(false);
+        }
+        self.0
+            .f_equal(&other.0)
+            .map_err(|error| self.failure("equal", &[other], &error))
+    }
+}

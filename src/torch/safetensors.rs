@@ -1,0 +1,101 @@
+//! Named tensors in safetensors files: the format in which weights move to and from Python.
+
+use super::{Device, Dtype, Tensor};
+use crate::{Error, Result};
+use safetensors::tensor::{Dtype as Stored, SafeTensors, TensorView};
+use std::path::Path;
+
+/// The tensors of a file in the order of their offsets, on the CPU.
+///
+/// # Errors
+/// `Invalid` where the file is missing, cut short or not safetensors.
+pub fn load(path: &Path) -> Result<Vec<(String, Tensor)>> {
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+    parse(&bytes).map_err(|error| error.context(path.display()))
+}
+
+fn parse(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| {
+        Error::Invalid(format!("this is not a whole safetensors file ({error})"))
+    })?;
+    let mut entries: Vec<(String, TensorView)> = file.tensors();
+    entries.sort_by_key(|(_, view)| view.data().as_ptr());
+    entries
+        .into_iter()
+        .map(|(name, view)| {
+            let dtype = dtype_of(view.dtype()).map_err(|error| error.context(&name))?;
+            let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+            let tensor = Tensor::from_bytes(view.data(), &shape, dtype)?;
+            Ok((name, tensor))
+        })
+        .collect()
+}
+
+/// The bytes of a file that holds `tensors`.
+///
+/// # Errors
+/// `Invalid` for a name that comes twice.
+pub fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let mut held: Vec<(String, Stored, Vec<usize>, Vec<u8>)> = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        ensure!(
+            held.iter().all(|(other, ..)| other != name),
+            "two tensors have the name {name:?}"
+        );
+        let tensor = tensor.detach()?.to_device(Device::Cpu)?;
+        let shape: Vec<usize> = tensor
+            .shape()
+            .iter()
+            .map(|&size| usize::try_from(size).unwrap_or(0))
+            .collect();
+        held.push((
+            name.clone(),
+            stored(tensor.dtype()?),
+            shape,
+            tensor.to_bytes()?,
+        ));
+    }
+    let views = held
+        .iter()
+        .map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(refused)?;
+            Ok((name.clone(), view))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    safetensors::serialize(views, None).map_err(refused)
+}
+
+fn refused(error: safetensors::SafeTensorError) -> Error {
+    Error::Invalid(format!("safetensors: {error}"))
+}
+
+fn dtype_of(stored: Stored) -> Result<Dtype> {
+    Ok(match stored {
+        Stored::F64 => Dtype::Float64,
+        Stored::F32 => Dtype::Float32,
+        Stored::F16 => Dtype::Float16,
+        Stored::BF16 => Dtype::BFloat16,
+        Stored::I64 => Dtype::Int64,
+        Stored::I32 => Dtype::Int32,
+        Stored::I16 => Dtype::Int16,
+        Stored::I8 => Dtype::Int8,
+        Stored::U8 => Dtype::UInt8,
+        Stored::BOOL => Dtype::Bool,
+        other => bail!("entries of type {other:?} are not supported"),
+    })
+}
+
+fn stored(dtype: Dtype) -> Stored {
+    match dtype {
+        Dtype::Float64 => Stored::F64,
+        Dtype::Float32 => Stored::F32,
+        Dtype::Float16 => Stored::F16,
+        Dtype::BFloat16 => Stored::BF16,
+        Dtype::Int64 => Stored::I64,
+        Dtype::Int32 => Stored::I32,
+        Dtype::Int16 => Stored::I16,
+        Dtype::Int8 => Stored::I8,
+        Dtype::UInt8 => Stored::U8,
+        Dtype::Bool => Stored::BOOL,
+    }
+}

@@ -1,0 +1,311 @@
+//! The tensor itself: what it is, where it is, how its entries get in and out.
+
+use super::error::failed;
+use super::{Device, Dtype};
+use crate::Result;
+use std::rc::Rc;
+use tch::TchError;
+
+/// A number as PyTorch knows it: an integer leaves the dtype of an integer tensor alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar {
+    Int(i64),
+    Float(f64),
+}
+
+impl Scalar {
+    pub(super) fn tch(self) -> tch::Scalar {
+        match self {
+            Scalar::Int(value) => value.into(),
+            Scalar::Float(value) => value.into(),
+        }
+    }
+
+    pub fn to_f64(self) -> f64 {
+        match self {
+            Scalar::Int(value) => value as f64,
+            Scalar::Float(value) => value,
+        }
+    }
+}
+
+impl From<f64> for Scalar {
+    fn from(value: f64) -> Self {
+        Scalar::Float(value)
+    }
+}
+
+impl From<i64> for Scalar {
+    fn from(value: i64) -> Self {
+        Scalar::Int(value)
+    }
+}
+
+/// The other side of a binary operation.
+#[derive(Clone, Debug)]
+pub enum Operand {
+    Tensor(Tensor),
+    Scalar(Scalar),
+}
+
+impl<T: Into<Scalar>> From<T> for Operand {
+    fn from(value: T) -> Self {
+        Operand::Scalar(value.into())
+    }
+}
+
+impl From<&Tensor> for Operand {
+    fn from(tensor: &Tensor) -> Self {
+        Operand::Tensor(tensor.clone())
+    }
+}
+
+impl From<Tensor> for Operand {
+    fn from(tensor: Tensor) -> Self {
+        Operand::Tensor(tensor)
+    }
+}
+
+/// A multi-dimensional array in libtorch. A clone shares the entries; nothing changes them
+/// in place but [`Tensor::assign`], which is for parameters and buffers.
+#[derive(Clone)]
+pub struct Tensor(pub(super) Rc<tch::Tensor>);
+
+impl Tensor {
+    pub(super) fn wrap(tensor: tch::Tensor) -> Self {
+        Tensor(Rc::new(tensor))
+    }
+
+    /// The result of `operation` on this tensor and `others`, its error made readable.
+    pub(super) fn result(
+        &self,
+        operation: &str,
+        others: &[&Tensor],
+        result: Result<tch::Tensor, TchError>,
+    ) -> Result<Tensor> {
+        result
+            .map(Tensor::wrap)
+            .map_err(|error| self.failure(operation, others, &error))
+    }
+
+    pub(super) fn failure(
+        &self,
+        operation: &str,
+        others: &[&Tensor],
+        error: &TchError,
+    ) -> crate::Error {
+        let mut involved = vec![self];
+        involved.extend(others);
+        failed(operation, &involved, error)
+    }
+
+    /// Entries of `data` in row-major order, as float64 on the CPU.
+    pub fn from_f64(data: &[f64], shape: &[i64]) -> Result<Tensor> {
+        Self::from_data(data, shape)
+    }
+
+    /// Entries of `data` in row-major order, as float32 on the CPU.
+    pub fn from_f32(data: &[f32], shape: &[i64]) -> Result<Tensor> {
+        Self::from_data(data, shape)
+    }
+
+    /// Entries of `data` in row-major order, as int64 on the CPU.
+    pub fn from_i64(data: &[i64], shape: &[i64]) -> Result<Tensor> {
+        Self::from_data(data, shape)
+    }
+
+    /// Entries of `data` in row-major order, as uint8 on the CPU.
+    pub fn from_u8(data: &[u8], shape: &[i64]) -> Result<Tensor> {
+        Self::from_data(data, shape)
+    }
+
+    /// Entries of `data` in row-major order, as bool on the CPU.
+    pub fn from_bool(data: &[bool], shape: &[i64]) -> Result<Tensor> {
+        Self::from_data(data, shape)
+    }
+
+    /// Little-endian bytes of entries of `dtype`, on the CPU.
+    pub fn from_bytes(data: &[u8], shape: &[i64], dtype: Dtype) -> Result<Tensor> {
+        tch::Tensor::f_from_data_size(data, shape, dtype.kind())
+            .map(Tensor::wrap)
+            .map_err(|error| failed("tensor", &[], &error))
+    }
+
+    fn from_data<T: tch::kind::Element>(data: &[T], shape: &[i64]) -> Result<Tensor> {
+        let expected: i64 = shape.iter().product();
+        ensure!(
+            usize::try_from(expected) == Ok(data.len()),
+            "{} values do not fill a tensor of shape {shape:?}",
+            data.len()
+        );
+        tch::Tensor::f_from_slice(data)
+            .and_then(|flat| flat.f_reshape(shape))
+            .map(Tensor::wrap)
+            .map_err(|error| failed("tensor", &[], &error))
+    }
+
+    pub fn shape(&self) -> Vec<i64> {
+        self.0.size()
+    }
+
+    /// Number of dimensions.
+    pub fn ndim(&self) -> usize {
+        self.0.dim()
+    }
+
+    /// Number of entries.
+    pub fn numel(&self) -> usize {
+        self.0.numel()
+    }
+
+    /// The size of dimension `dim`, counted from the end where it is negative.
+    pub fn dim(&self, dim: i64) -> Result<i64> {
+        let shape = self.shape();
+        let n = shape.len() as i64;
+        let at = if dim < 0 { dim + n } else { dim };
+        usize::try_from(at)
+            .ok()
+            .and_then(|at| shape.get(at))
+            .copied()
+            .ok_or_else(|| {
+                crate::Error::Invalid(format!(
+                    "a tensor of shape {shape:?} has no dimension {dim}"
+                ))
+            })
+    }
+
+    pub fn dtype(&self) -> Result<Dtype> {
+        self.0
+            .f_kind()
+            .map_err(|error| failed("dtype", &[], &error))
+            .and_then(Dtype::of)
+    }
+
+    pub fn device(&self) -> Device {
+        Device::of(self.0.device())
+    }
+
+    /// `float32[2, 3]`, with the device where it is not the CPU.
+    pub fn signature(&self) -> String {
+        let dtype = self.dtype().map_or("?", Dtype::name);
+        match self.device() {
+            Device::Cpu => format!("{dtype}{:?}", self.shape()),
+            device => format!("{dtype}{:?} on {device}", self.shape()),
+        }
+    }
+
+    pub fn to_dtype(&self, dtype: Dtype) -> Result<Tensor> {
+        self.result("to", &[], self.0.f_to_kind(dtype.kind()))
+    }
+
+    pub fn to_device(&self, device: Device) -> Result<Tensor> {
+        self.result("to", &[], self.0.f_to_device(device.tch()))
+    }
+
+    /// On the device and with the dtype of `other`.
+    pub fn to_like(&self, other: &Tensor) -> Result<Tensor> {
+        self.to_device(other.device())?.to_dtype(other.dtype()?)
+    }
+
+    /// A copy that shares nothing.
+    pub fn copy(&self) -> Result<Tensor> {
+        let mut copy = self
+            .0
+            .f_empty_like()
+            .map_err(|e| self.failure("copy", &[], &e))?;
+        let source = self
+            .0
+            .f_detach()
+            .map_err(|e| self.failure("copy", &[], &e))?;
+        copy.f_copy_(&source)
+            .map_err(|e| self.failure("copy", &[], &e))?;
+        Ok(Tensor::wrap(copy))
+    }
+
+    /// Writes the entries of `source` over this tensor's, outside of autograd.
+    pub fn assign(&self, source: &Tensor) -> Result<()> {
+        let _guard = super::NoGrad::new();
+        self.0
+            .shallow_clone()
+            .f_copy_(&source.0)
+            .map_err(|error| self.failure("assign", &[source], &error))
+    }
+
+    /// Replaces storage, dtype and device by those of `source`, keeping the identity that
+    /// other holders of this tensor share.
+    pub fn replace(&self, source: &Tensor) -> Result<()> {
+        self.0
+            .shallow_clone()
+            .f_set_data(&source.0)
+            .map_err(|error| self.failure("to", &[source], &error))
+    }
+
+    /// The only entry as a number.
+    pub fn item(&self) -> Result<f64> {
+        ensure!(
+            self.numel() == 1,
+            "`item` needs a tensor of one entry, got {}",
+            self.signature()
+        );
+        let flat = self.result("item", &[], self.0.f_reshape([1]))?;
+        flat.0
+            .f_double_value(&[0])
+            .map_err(|error| self.failure("item", &[], &error))
+    }
+
+    /// The only entry as an integer.
+    pub fn item_i64(&self) -> Result<i64> {
+        ensure!(
+            self.numel() == 1,
+            "`item` needs a tensor of one entry, got {}",
+            self.signature()
+        );
+        let flat = self.result("item", &[], self.0.f_reshape([1]))?;
+        flat.0
+            .f_int64_value(&[0])
+            .map_err(|error| self.failure("item", &[], &error))
+    }
+
+    /// All entries in row-major order, as float64.
+    pub fn to_vec_f64(&self) -> Result<Vec<f64>> {
+        self.copy_out(Dtype::Float64)
+    }
+
+    /// All entries in row-major order, as int64.
+    pub fn to_vec_i64(&self) -> Result<Vec<i64>> {
+        self.copy_out(Dtype::Int64)
+    }
+
+    /// All entries in row-major order, as uint8.
+    pub fn to_vec_u8(&self) -> Result<Vec<u8>> {
+        self.copy_out(Dtype::UInt8)
+    }
+
+    /// All entries in row-major order, as little-endian bytes of the tensor's own dtype.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let flat = self.detach()?.to_device(Device::Cpu)?.contiguous()?;
+        let bytes = flat.numel() * flat.dtype()?.size();
+        let mut out = vec![0; bytes];
+        flat.0
+            .f_copy_data_u8(&mut out, flat.numel())
+            .map_err(|error| self.failure("to_bytes", &[], &error))?;
+        Ok(out)
+    }
+
+    fn copy_out<T: tch::kind::Element + Default + Clone>(&self, dtype: Dtype) -> Result<Vec<T>> {
+        let flat = self
+            .detach()?
+            .to_device(Device::Cpu)?
+            .to_dtype(dtype)?
+            .contiguous()?;
+        let mut out = vec![T::default(); flat.numel()];
+        flat.0
+            .f_copy_data(&mut out, flat.numel())
+            .map_err(|error| self.failure("to_array", &[], &error))?;
+        Ok(out)
+    }
+
+    pub fn contiguous(&self) -> Result<Tensor> {
+        self.result("contiguous", &[], self.0.f_contiguous())
+    }
+}
