@@ -1,1 +1,25 @@
-//! (module)
+//! Networks: layers with PyTorch's names and initialisation, torchvision's residual networks,
+//! and their weight files.
+
+mod container;
+mod conv;
+mod init;
+mod linear;
+mod model;
+mod module;
+mod norm;
+mod normalize;
+mod resnet;
+mod stateless;
+mod weights;
+
+pub use container::Sequential;
+pub use conv::Conv2d;
+pub use linear::Linear;
+pub use model::{Model, class_logits};
+pub use module::{Entry, Module, entries};
+pub use norm::BatchNorm2d;
+pub use normalize::Normalize;
+pub use resnet::{Depth, ResNetOptions, Stem, resnet};
+pub use stateless::Stateless;
+pub use weights::{Head, LoadReport};

@@ -189,10 +189,10 @@ impl Tensor {
             .to_device(self.device())
     }
 
-    /// Standard normal in the shape of this tensor, drawn on the CPU with `normal_`.
-    pub fn normal_like(&self) -> Result<Tensor> {
+    /// Normal in the shape of this tensor, drawn on the CPU with `normal_`.
+    pub fn normal_like(&self, mean: f64, std: f64) -> Result<Tensor> {
         let mut drawn = self.empty_on_cpu()?;
-        let filled = drawn.f_normal_(0.0, 1.0);
+        let filled = drawn.f_normal_(mean, std);
         self.result("normal", &[], filled)?.to_device(self.device())
     }
 

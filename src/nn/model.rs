@@ -1,0 +1,247 @@
+use super::module::{Entry, Module, entries};
+use super::normalize::Normalize;
+use super::weights::{self, Head, LoadReport};
+use crate::Result;
+use crate::torch::{self, Device, Dtype, Tensor, no_grad};
+use std::cell::Cell;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A network as a classifier of images: from pixels in [0, 1], `[n, c, h, w]`, to logits
+/// `[n, outputs]`. Normalisation is inside; the first `classes` outputs are the classes, the
+/// others belong to the transformations of label augmentation.
+#[derive(Clone)]
+pub struct Model(Rc<Inner>);
+
+struct Inner {
+    name: String,
+    network: Rc<dyn Module>,
+    normalize: Normalize,
+    /// Known for a network with a head; a custom one has as many as its last layer gives.
+    outputs: Option<i64>,
+    classes: Cell<Option<i64>>,
+    training: Cell<bool>,
+}
+
+impl Model {
+    pub fn new(
+        name: impl Into<String>,
+        network: Rc<dyn Module>,
+        normalize: Normalize,
+        outputs: Option<i64>,
+    ) -> Self {
+        Model(Rc::new(Inner {
+            name: name.into(),
+            network,
+            normalize,
+            outputs,
+            classes: Cell::new(outputs),
+            training: Cell::new(true),
+        }))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub fn normalize(&self) -> &Normalize {
+        &self.0.normalize
+    }
+
+    pub fn outputs(&self) -> Option<i64> {
+        self.0.outputs
+    }
+
+    /// How many of the outputs are classes; all of them unless [`Model::set_classes`] said so.
+    pub fn classes(&self) -> Option<i64> {
+        self.0.classes.get()
+    }
+
+    /// # Errors
+    /// `Invalid` for fewer than one class or more than there are outputs.
+    pub fn set_classes(&self, classes: i64) -> Result<()> {
+        let outputs = self.0.outputs.unwrap_or(i64::MAX);
+        ensure!(
+            (1..=outputs).contains(&classes),
+            "`classes` must lie in 1 .. {outputs}, the number of outputs, got {classes}"
+        );
+        self.0.classes.set(Some(classes));
+        Ok(())
+    }
+
+    pub fn training(&self) -> bool {
+        self.0.training.get()
+    }
+
+    pub fn set_training(&self, training: bool) {
+        self.0.training.set(training);
+    }
+
+    /// Logits `[n, outputs]`, in the model's own mode.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_in(x, self.training())
+    }
+
+    /// Logits `[n, outputs]` in the mode given, whatever the model's own is.
+    pub fn forward_in(&self, x: &Tensor, training: bool) -> Result<Tensor> {
+        let own = self.first_parameter();
+        if let Some(own) = &own {
+            let (device, dtype) = (own.device(), own.dtype()?);
+            ensure!(
+                x.dtype()? == dtype && x.device() == device,
+                "the model is {dtype} on {device}, `x` is {}; move one with `to`",
+                match x.device() {
+                    Device::Cpu => format!("{} on cpu", x.signature()),
+                    _ => x.signature(),
+                }
+            );
+        }
+        self.0
+            .network
+            .forward(&self.0.normalize.forward(x)?, training)
+    }
+
+    /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.
+    pub fn predict(&self, x: &Tensor) -> Result<Tensor> {
+        let logits = no_grad(|| self.forward_in(x, false))?;
+        class_logits(&logits, self.classes())?.argmax(1, false)
+    }
+
+    pub fn entries(&self) -> Vec<(String, Entry)> {
+        entries(&*self.0.network)
+    }
+
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        self.entries()
+            .into_iter()
+            .filter_map(|(name, entry)| match entry {
+                Entry::Parameter(tensor) => Some((name, tensor)),
+                Entry::Buffer(_) => None,
+            })
+            .collect()
+    }
+
+    /// Every parameter and buffer by name, in PyTorch's order.
+    pub fn state_dict(&self) -> Vec<(String, Tensor)> {
+        self.entries()
+            .into_iter()
+            .map(|(name, entry)| (name, entry.tensor().clone()))
+            .collect()
+    }
+
+    fn first_parameter(&self) -> Option<Tensor> {
+        let mut first = None;
+        self.0.network.visit("", &mut |_, entry| {
+            if let (None, Entry::Parameter(tensor)) = (&first, entry) {
+                first = Some(tensor);
+            }
+        });
+        first
+    }
+
+    pub fn device(&self) -> Device {
+        self.first_parameter()
+            .map_or(Device::Cpu, |tensor| tensor.device())
+    }
+
+    pub fn dtype(&self) -> Result<Dtype> {
+        self.first_parameter()
+            .map_or(Ok(Dtype::Float32), |tensor| tensor.dtype())
+    }
+
+    /// Moves every parameter and buffer; integer buffers keep their dtype.
+    pub fn to(&self, dtype: Option<Dtype>, device: Option<Device>) -> Result<()> {
+        if let Some(dtype) = dtype {
+            ensure!(
+                dtype.is_float(),
+                "a model's dtype must be a floating-point type, got {dtype}"
+            );
+        }
+        for (_, entry) in self.entries() {
+            let tensor = entry.tensor();
+            let mut moved = tensor.detach()?;
+            if let Some(device) = device {
+                moved = moved.to_device(device)?;
+            }
+            match dtype {
+                Some(dtype) if tensor.dtype()?.is_float() => moved = moved.to_dtype(dtype)?,
+                _ => {}
+            }
+            tensor.replace(&moved)?;
+        }
+        Ok(())
+    }
+
+    /// Reads weights from a safetensors file. Nothing is changed unless all of it fits.
+    ///
+    /// # Errors
+    /// `Invalid` naming the entries that are missing, unexpected or mis-shaped.
+    pub fn load(&self, path: &Path, head: Head) -> Result<LoadReport> {
+        let file = torch::safetensors::load(path)?;
+        weights::load(&self.entries(), file, head).map_err(|error| error.context(path.display()))
+    }
+
+    /// The bytes of a safetensors file with every parameter and buffer.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        torch::safetensors::to_bytes(&self.state_dict())
+    }
+
+    /// Layers with their parameter counts, one a line.
+    pub fn summary(&self) -> String {
+        let parameters: usize = self.parameters().iter().map(|(_, t)| t.numel()).sum();
+        let mut text = format!("{self}\n");
+        for (name, layer) in self.0.network.children() {
+            let count: usize = entries(layer)
+                .iter()
+                .filter(|(_, entry)| matches!(entry, Entry::Parameter(_)))
+                .map(|(_, entry)| entry.tensor().numel())
+                .sum();
+            text += &format!("  {name:<12} {:<48} {count:>12}\n", layer.describe());
+        }
+        text + &format!("  {:<61} {parameters:>12}", "parameters")
+    }
+}
+
+/// The first `classes` columns of logits `[n, outputs]`; all of them where not known.
+pub fn class_logits(logits: &Tensor, classes: Option<i64>) -> Result<Tensor> {
+    ensure!(
+        logits.ndim() == 2,
+        "logits must be [n, outputs], got {}",
+        logits.signature()
+    );
+    match classes {
+        Some(classes) if logits.shape()[1] != classes => {
+            ensure!(
+                classes <= logits.shape()[1],
+                "{classes} classes need as many logits, got {}",
+                logits.signature()
+            );
+            logits.narrow(1, 0, classes)
+        }
+        _ => Ok(logits.clone()),
+    }
+}
+
+impl std::fmt::Display for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let dtype = self.dtype().map_or("?", Dtype::name);
+        write!(f, "{}(", self.name())?;
+        match (self.classes(), self.outputs()) {
+            (Some(classes), Some(outputs)) if classes < outputs => {
+                write!(
+                    f,
+                    "{classes} classes + {} transformations, ",
+                    outputs - classes
+                )?;
+            }
+            (_, Some(outputs)) => write!(f, "{outputs} classes, ")?,
+            _ => {}
+        }
+        write!(f, "{dtype}, {}", self.device())?;
+        write!(
+            f,
+            ", {} mode)",
+            if self.training() { "train" } else { "eval" }
+        )
+    }
+}

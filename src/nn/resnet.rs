@@ -1,0 +1,305 @@
+//! Deep residual networks (He et al. 2016, <https://arxiv.org/abs/1512.03385>) as torchvision
+//! builds them: version 1.5, with the stride of a bottleneck in its 3x3 convolution.
+
+use super::container::Sequential;
+use super::conv::Conv2d;
+use super::init;
+use super::linear::Linear;
+use super::model::Model;
+use super::module::{Entry, Module, join};
+use super::norm::BatchNorm2d;
+use super::normalize::Normalize;
+use crate::torch::{self, Tensor};
+use crate::{Result, interrupt};
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+
+/// The depths of the paper (table 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    D18,
+    D34,
+    D50,
+    D101,
+    D152,
+}
+
+impl Depth {
+    /// Blocks of the four stages, and whether they are bottlenecks.
+    fn stages(self) -> ([i64; 4], bool) {
+        match self {
+            Depth::D18 => ([2, 2, 2, 2], false),
+            Depth::D34 => ([3, 4, 6, 3], false),
+            Depth::D50 => ([3, 4, 6, 3], true),
+            Depth::D101 => ([3, 4, 23, 3], true),
+            Depth::D152 => ([3, 8, 36, 3], true),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Depth::D18 => "ResNet-18",
+            Depth::D34 => "ResNet-34",
+            Depth::D50 => "ResNet-50",
+            Depth::D101 => "ResNet-101",
+            Depth::D152 => "ResNet-152",
+        }
+    }
+}
+
+/// The layers before the first stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stem {
+    /// 7x7 with stride 2, then max pooling with stride 2.
+    #[default]
+    Imagenet,
+    /// 3x3 with stride 1 and no pooling, for images of about 32 pixels.
+    Small,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResNetOptions {
+    /// Length of the logits: K classes, or K+M with label augmentation.
+    pub outputs: i64,
+    /// How many of the outputs are classes; all of them unless given.
+    pub classes: Option<i64>,
+    pub stem: Stem,
+    pub normalize: Normalize,
+}
+
+impl Default for ResNetOptions {
+    fn default() -> Self {
+        ResNetOptions {
+            outputs: 1000,
+            classes: None,
+            stem: Stem::Imagenet,
+            normalize: Normalize::named("imagenet").unwrap_or_else(|_| Normalize::none()),
+        }
+    }
+}
+
+/// A new network in float32 on the CPU, in train mode.
+///
+/// Drawn as torchvision draws: after `manual_seed(s)` the weights equal those of
+/// `torch.manual_seed(s); torchvision.models.resnet50(num_classes=outputs)`.
+///
+/// # Errors
+/// `Invalid` for fewer than one output or class.
+pub fn resnet(depth: Depth, options: &ResNetOptions) -> Result<Model> {
+    ensure!(
+        options.outputs > 0,
+        "`outputs` must be positive, the number of logits, got {}",
+        options.outputs
+    );
+    let network = ResNet::new(depth, options)?;
+    let model = Model::new(
+        depth.name(),
+        Rc::new(network),
+        options.normalize.clone(),
+        Some(options.outputs),
+    );
+    if let Some(classes) = options.classes {
+        model.set_classes(classes)?;
+    }
+    Ok(model)
+}
+
+struct ResNet {
+    depth: Depth,
+    stem: Stem,
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    stages: Vec<Sequential>,
+    fc: Linear,
+}
+
+impl ResNet {
+    fn new(depth: Depth, options: &ResNetOptions) -> Result<Self> {
+        let (kernel, stride) = match options.stem {
+            Stem::Imagenet => (7, 2),
+            Stem::Small => (3, 1),
+        };
+        let conv1 = conv(3, 64, kernel, stride)?;
+        let bn1 = BatchNorm2d::new(64)?;
+        let (counts, bottleneck) = depth.stages();
+        let expansion = if bottleneck { 4 } else { 1 };
+        let mut inputs = 64;
+        let mut stages = Vec::new();
+        for (at, &count) in counts.iter().enumerate() {
+            let planes = 64 << at;
+            let mut blocks: Vec<(String, Rc<dyn Module>)> = Vec::new();
+            for block in 0..count {
+                let stride = if at > 0 && block == 0 { 2 } else { 1 };
+                let made = Block::new(inputs, planes, expansion, stride)?;
+                blocks.push((block.to_string(), Rc::new(made)));
+                inputs = planes * expansion;
+            }
+            stages.push(Sequential::new(blocks)?);
+        }
+        let fc = Linear::new(inputs, options.outputs, true)?;
+        let network = ResNet {
+            depth,
+            stem: options.stem,
+            conv1,
+            bn1,
+            stages,
+            fc,
+        };
+        network.initialise()?;
+        Ok(network)
+    }
+
+    /// Draws every convolution anew, as torchvision does after building the network.
+    fn initialise(&self) -> Result<()> {
+        let mut convolutions = Vec::new();
+        self.visit("", &mut |_, entry| {
+            if entry.tensor().ndim() == 4 {
+                convolutions.push(entry);
+            }
+        });
+        for convolution in convolutions {
+            let weight = convolution.tensor();
+            weight.assign(&init::kaiming_normal_fan_out(&weight.shape())?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Module for ResNet {
+    fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor> {
+        ensure!(
+            x.ndim() == 4 && x.shape()[1] == 3,
+            "images must be [n, 3, h, w], got {}",
+            x.signature()
+        );
+        let mut x = self
+            .bn1
+            .forward(&self.conv1.forward(x, training)?, training)?
+            .relu()?;
+        if self.stem == Stem::Imagenet {
+            x = x.max_pool2d(3, 2, 1)?;
+        }
+        for stage in &self.stages {
+            interrupt::check()?;
+            x = stage.forward(&x, training)?;
+        }
+        self.fc
+            .forward(&x.adaptive_avg_pool2d(1)?.flatten(1, -1)?, training)
+    }
+
+    fn visit(&self, prefix: &str, visit: &mut dyn FnMut(String, Entry)) {
+        for (name, child) in self.children() {
+            child.visit(&join(prefix, &name), visit);
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.depth.name().to_owned()
+    }
+
+    fn children(&self) -> Vec<(String, &dyn Module)> {
+        let mut children: Vec<(String, &dyn Module)> = vec![
+            ("conv1".to_owned(), &self.conv1),
+            ("bn1".to_owned(), &self.bn1),
+        ];
+        for (at, stage) in self.stages.iter().enumerate() {
+            children.push((format!("layer{}", at + 1), stage));
+        }
+        children.push(("fc".to_owned(), &self.fc));
+        children
+    }
+}
+
+/// A residual block: convolutions beside a shortcut. A bottleneck (expansion 4) has three,
+/// a basic block two.
+struct Block {
+    layers: Vec<(Conv2d, BatchNorm2d)>,
+    downsample: Option<Sequential>,
+}
+
+impl Block {
+    fn new(inputs: i64, planes: i64, expansion: i64, stride: i64) -> Result<Self> {
+        let outputs = planes * expansion;
+        // The shortcut is drawn before the block, as torchvision does.
+        let downsample = match stride != 1 || inputs != outputs {
+            true => {
+                let conv: Rc<dyn Module> = Rc::new(conv(inputs, outputs, 1, stride)?);
+                let norm: Rc<dyn Module> = Rc::new(BatchNorm2d::new(outputs)?);
+                Some(Sequential::new(vec![
+                    ("0".to_owned(), conv),
+                    ("1".to_owned(), norm),
+                ])?)
+            }
+            false => None,
+        };
+        let sizes = match expansion {
+            1 => vec![(inputs, planes, 3, stride), (planes, planes, 3, 1)],
+            _ => vec![
+                (inputs, planes, 1, 1),
+                (planes, planes, 3, stride),
+                (planes, outputs, 1, 1),
+            ],
+        };
+        let layers = sizes
+            .into_iter()
+            .map(|(from, to, kernel, stride)| {
+                Ok((conv(from, to, kernel, stride)?, BatchNorm2d::new(to)?))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Block { layers, downsample })
+    }
+}
+
+impl Module for Block {
+    fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor> {
+        let mut out = x.clone();
+        for (at, (conv, norm)) in self.layers.iter().enumerate() {
+            if at > 0 {
+                out = out.relu()?;
+            }
+            out = norm.forward(&conv.forward(&out, training)?, training)?;
+        }
+        let shortcut = match &self.downsample {
+            Some(downsample) => downsample.forward(x, training)?,
+            None => x.clone(),
+        };
+        out.add(&shortcut)?.relu()
+    }
+
+    fn visit(&self, prefix: &str, visit: &mut dyn FnMut(String, Entry)) {
+        for (name, child) in self.children() {
+            child.visit(&join(prefix, &name), visit);
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self.layers.len() {
+            2 => "BasicBlock".to_owned(),
+            _ => "Bottleneck".to_owned(),
+        }
+    }
+
+    fn children(&self) -> Vec<(String, &dyn Module)> {
+        let mut children: Vec<(String, &dyn Module)> = Vec::new();
+        for (at, (conv, norm)) in self.layers.iter().enumerate() {
+            children.push((format!("conv{}", at + 1), conv));
+            children.push((format!("bn{}", at + 1), norm));
+        }
+        if let Some(downsample) = &self.downsample {
+            children.push(("downsample".to_owned(), downsample));
+        }
+        children
+    }
+}
+
+/// Without bias, padded so that stride 1 keeps the size.
+fn conv(inputs: i64, outputs: i64, kernel: i64, stride: i64) -> Result<Conv2d> {
+    let geometry = torch::Conv2d {
+        stride,
+        padding: kernel / 2,
+        ..torch::Conv2d::default()
+    };
+    Conv2d::new(inputs, outputs, kernel, geometry, false)
+}
