@@ -1,0 +1,44 @@
+use crate::Result;
+use crate::nn::{Model, Normalize};
+use crate::torch::Tensor;
+
+/// What is under attack: a function from pixels in [0, 1] to logits `[n, outputs]`.
+pub struct Classifier<'a> {
+    logits: Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>,
+    /// How many of the outputs are classes, where that is known.
+    pub classes: Option<i64>,
+    /// What the function does to pixels first, where that is known.
+    pub normalize: Option<Normalize>,
+}
+
+impl<'a> Classifier<'a> {
+    pub fn new(logits: impl Fn(&Tensor) -> Result<Tensor> + 'a) -> Self {
+        Classifier {
+            logits: Box::new(logits),
+            classes: None,
+            normalize: None,
+        }
+    }
+
+    /// A model in eval mode, or in train mode where `training`; its own mode stays as it is.
+    pub fn of(model: &'a Model, training: bool) -> Self {
+        Classifier {
+            logits: Box::new(move |x| model.forward_in(x, training)),
+            classes: model.classes(),
+            normalize: Some(model.normalize().clone()),
+        }
+    }
+
+    /// # Errors
+    /// `Invalid` where the function does not give one row of logits for each image.
+    pub fn logits(&self, x: &Tensor) -> Result<Tensor> {
+        let logits = (self.logits)(x)?;
+        let n = x.dim(0)?;
+        ensure!(
+            logits.ndim() == 2 && logits.shape()[0] == n,
+            "the classifier must give logits [{n}, outputs] for {n} images, got {}",
+            logits.signature()
+        );
+        Ok(logits)
+    }
+}

@@ -1,0 +1,69 @@
+//! The fast gradient sign method: Goodfellow et al. 2015, <https://arxiv.org/abs/1412.6572>,
+//! section 4. One whole step from the clean image.
+
+use super::norm::Norm;
+use super::objective::{Labels, Loss, Outputs};
+use super::pgd::{Pgd, check_eps};
+use super::space::{Clip, EpsSpace};
+use super::{Attack, Classifier};
+use crate::Result;
+use crate::torch::Tensor;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fgsm {
+    pub eps: f64,
+    #[serde(default)]
+    pub norm: Norm,
+    #[serde(default)]
+    pub targeted: bool,
+    #[serde(default)]
+    pub loss: Loss,
+    #[serde(default)]
+    pub eps_space: EpsSpace,
+    #[serde(default)]
+    pub clip: Clip,
+    #[serde(default)]
+    pub label: Labels,
+    #[serde(default)]
+    pub outputs: Outputs,
+}
+
+impl Fgsm {
+    /// # Errors
+    /// `Invalid` for an eps that is no radius.
+    pub fn check(&self) -> Result<()> {
+        check_eps("fgsm", self.eps, self.norm, self.eps_space)
+    }
+}
+
+impl Attack for Fgsm {
+    fn name(&self) -> &'static str {
+        "fgsm"
+    }
+
+    fn perturb(&self, classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        // PGD of one step of length eps without a random start is this attack.
+        let step = Pgd {
+            eps: self.eps,
+            steps: 1,
+            step_size: self.eps,
+            norm: self.norm,
+            random_start: false,
+            restarts: 1,
+            targeted: self.targeted,
+            loss: self.loss,
+            convention: Default::default(),
+            eps_space: self.eps_space,
+            clip: self.clip,
+            label: self.label,
+            outputs: self.outputs,
+        };
+        step.perturb(classifier, x, y)
+    }
+
+    fn options(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}

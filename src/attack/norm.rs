@@ -1,0 +1,62 @@
+use crate::Result;
+use crate::torch::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// The norm in which a perturbation is at most `eps`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Norm {
+    #[default]
+    Linf,
+    L2,
+}
+
+/// Gradients shorter than this are not stretched to a whole step (as foolbox does).
+const SHORTEST: f64 = 1e-12;
+
+impl Norm {
+    /// The direction of steepest ascent: the sign, or the gradient scaled to length 1 for
+    /// each image.
+    pub fn ascent(self, gradient: &Tensor) -> Result<Tensor> {
+        match self {
+            Norm::Linf => gradient.sign(),
+            Norm::L2 => {
+                let length = gradient.norm_each(2.0)?.clamp_min(SHORTEST)?;
+                gradient.div(length.broadcast_to_examples(gradient)?)
+            }
+        }
+    }
+
+    /// The nearest perturbation whose norm is at most `eps`.
+    pub fn project(self, delta: &Tensor, eps: f64) -> Result<Tensor> {
+        match self {
+            Norm::Linf => delta.clamp(-eps, eps),
+            Norm::L2 => {
+                let factor = delta.norm_each(2.0)?.rdiv(eps)?.clamp_max(1.0)?;
+                delta.mul(factor.broadcast_to_examples(delta)?)
+            }
+        }
+    }
+
+    /// A random perturbation within `eps`: uniform, or (L2) in a uniform direction with a
+    /// uniform length. Drawn as torchattacks draws, from libtorch's CPU generator.
+    pub fn random(self, like: &Tensor, eps: f64) -> Result<Tensor> {
+        match self {
+            Norm::Linf => like.uniform_like(-eps, eps),
+            Norm::L2 => {
+                let direction = like.normal_like(0.0, 1.0)?;
+                let norms = direction.norm_each(2.0)?.broadcast_to_examples(like)?;
+                let length = norms.uniform_like(0.0, 1.0)?;
+                direction.mul(length.div(norms)?.mul(eps)?)
+            }
+        }
+    }
+
+    /// The norm of each image's perturbation, `[n]`.
+    pub fn size(self, delta: &Tensor) -> Result<Tensor> {
+        match self {
+            Norm::Linf => delta.norm_each(f64::INFINITY),
+            Norm::L2 => delta.norm_each(2.0),
+        }
+    }
+}
