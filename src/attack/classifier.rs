@@ -2,9 +2,11 @@ use crate::Result;
 use crate::nn::{Model, Normalize};
 use crate::torch::Tensor;
 
+type Logits<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
+
 /// What is under attack: a function from pixels in [0, 1] to logits `[n, outputs]`.
 pub struct Classifier<'a> {
-    logits: Box<dyn Fn(&Tensor) -> Result<Tensor> + 'a>,
+    logits: Box<Logits<'a>>,
     /// How many of the outputs are classes, where that is known.
     pub classes: Option<i64>,
     /// What the function does to pixels first, where that is known.

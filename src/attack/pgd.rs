@@ -303,6 +303,7 @@ mod tests {
     /// On a linear model the worst point of an L-infinity ball is a corner.
     #[test]
     fn reaches_the_corner_on_a_linear_model() -> Result<()> {
+        let _guard = crate::torch::generator();
         let weight = Tensor::from_f64(&[1.0, -1.0, -1.0, 1.0], &[2, 2])?;
         let x = Tensor::from_f64(&[0.5, 0.5], &[1, 2])?;
         let classifier = Classifier::new(|x| x.matmul(&weight));
@@ -315,12 +316,14 @@ mod tests {
     /// In L2 it is the point of the sphere in the direction of the gradient.
     #[test]
     fn reaches_the_sphere_in_l2() -> Result<()> {
+        let _guard = crate::torch::generator();
         let weight = Tensor::from_f64(&[3.0, 0.0, 4.0, 0.0], &[2, 2])?;
         let x = Tensor::from_f64(&[0.5, 0.5], &[1, 2])?;
         let classifier = Classifier::new(|x| x.matmul(&weight));
         let y = Tensor::from_i64(&[0], &[1])?;
         let attack = Pgd::new(PgdOptions {
             norm: Norm::L2,
+            step_size: Some(0.1),
             ..options(0.1, 60)
         })?;
         let x_adv = attack.perturb(&classifier, &x, &y)?;
@@ -330,6 +333,7 @@ mod tests {
 
     #[test]
     fn more_restarts_never_lower_the_loss() -> Result<()> {
+        let _guard = crate::torch::generator();
         crate::torch::manual_seed(3);
         let weight = crate::torch::randn(&[12, 5], crate::torch::Like::default())?;
         let classifier = Classifier::new(|x| x.mul(9.0)?.sin()?.matmul(&weight));

@@ -4,10 +4,12 @@ use super::module::{Entry, Module};
 use crate::Result;
 use crate::torch::Tensor;
 
+type Function = dyn Fn(&Tensor, bool) -> Result<Tensor>;
+
 /// A function of the input and the mode, with a name.
 pub struct Stateless {
     text: String,
-    function: Box<dyn Fn(&Tensor, bool) -> Result<Tensor>>,
+    function: Box<Function>,
 }
 
 impl Stateless {
