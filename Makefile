@@ -1,0 +1,46 @@
+# make build    target/release/rhobust
+# make demo     the paper's comparison on the built-in data set
+# make test     all tests
+# make check    formatting and lints
+# make clean    removes what was built; `make distclean` libtorch too
+#
+# Each fetches libtorch into .libtorch first, unless it is there. To use another one, set
+# LIBTORCH (its folder) or LIBTORCH_USE_PYTORCH=1 (the one of `python3`). GPU=1 fetches the
+# CUDA libraries, GPU=0 does not; by default a first fetch looks whether there is a GPU.
+
+PYTHON ?= python3
+GPU ?= auto
+DEMO ?= run scripts/paper.rhai
+
+build: libtorch
+	cargo build --release --locked
+
+demo: build
+	cargo run --release --locked --quiet -- $(DEMO)
+
+test: libtorch
+	cargo test --locked
+
+check: libtorch
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+libtorch: tools
+	@$(PYTHON) setup/libtorch.py --gpu $(GPU)
+
+# torch-sys compiles C++ with what CXX names, c++ by default.
+tools:
+	@for tool in cargo "$${CXX:-c++}" "$(PYTHON)"; do \
+		command -v "$$tool" >/dev/null || { \
+			echo "make: \`$$tool\` is missing; rhobust is built with Rust, g++ and python3 with pip" >&2; \
+			exit 1; \
+		}; \
+	done
+
+clean:
+	cargo clean
+
+distclean: clean
+	rm -rf .libtorch .libtorch.partial .libtorch.lock
+
+.PHONY: build demo test check libtorch tools clean distclean
