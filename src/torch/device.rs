@@ -1,6 +1,8 @@
-use crate::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
+
+use super::cuda;
+use crate::{Error, Result};
 
 /// Where a tensor lives: `cpu`, or `cuda:n` (`cuda` is the first GPU).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,10 +14,9 @@ pub enum Device {
 impl Device {
     /// The first GPU where libtorch can use one, else the CPU.
     pub fn best() -> Self {
-        if tch::Cuda::is_available() {
-            Device::Cuda(0)
-        } else {
-            Device::Cpu
+        match cuda::device_count() {
+            0 => Device::Cpu,
+            _ => Device::Cuda(0),
         }
     }
 
@@ -60,7 +61,7 @@ impl FromStr for Device {
         let Some(index) = index else {
             bail!("there is no device {text:?}; a device is cpu, cuda, cuda:1 (and so on) or auto")
         };
-        let count = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
+        let count = cuda::device_count();
         ensure!(
             index < count,
             "device {text} is not here: libtorch sees {count} GPUs (`rhobust info` says why)"

@@ -5,17 +5,20 @@
 
 pub mod autograd;
 mod create;
+pub mod cuda;
 mod device;
 mod display;
 mod dtype;
 mod error;
 mod functional;
 mod index;
+pub mod install;
 mod math;
 mod reduce;
 pub mod safetensors;
 mod shape;
 mod tensor;
+mod version;
 
 pub use autograd::{NoGrad, no_grad};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
@@ -28,6 +31,8 @@ pub use tensor::{Operand, Scalar, Tensor};
 
 /// Seeds libtorch's generators, on the CPU and on every GPU.
 pub fn manual_seed(seed: u64) {
+    // libtorch never meets a backend that comes after its first seed.
+    cuda::load();
     // The bits are kept: libtorch reads them as unsigned again.
     tch::manual_seed(seed as i64);
 }
