@@ -11,6 +11,8 @@ pub mod seed;
 
 pub mod torch;
 
+pub mod info;
+
 pub mod attack;
 pub mod data;
 pub mod label;

@@ -1,0 +1,271 @@
+//! What this program is built from and what it found on this machine, for `rhobust info`
+//! and for run records.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+
+use serde::Serialize;
+
+use crate::torch;
+use crate::torch::cuda::{self, Cuda, Driver};
+use crate::torch::install;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Info {
+    pub rhobust: String,
+    pub rhai: String,
+    pub tch: String,
+    pub libtorch: Libtorch,
+    pub cuda: Cuda,
+    /// The number of GPUs that libtorch can use.
+    pub cuda_devices: usize,
+    pub driver: Option<Driver>,
+    pub cpu: Cpu,
+    pub threads: Threads,
+    pub memory: Memory,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Libtorch {
+    /// `None` where its files do not tell.
+    pub found: Option<String>,
+    pub wanted: String,
+    pub libraries: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Cpu {
+    pub model: String,
+    /// Those of `INSTRUCTION_SETS` that processor and system offer.
+    pub instruction_sets: Vec<String>,
+    /// The one that libtorch's own kernels use.
+    pub libtorch_uses: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Threads {
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Threads within one operation.
+    pub intra_op: usize,
+    /// Operations side by side.
+    pub inter_op: usize,
+}
+
+/// In bytes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Memory {
+    pub total: u64,
+    pub available: u64,
+}
+
+/// Those that change how fast a model runs, as Linux spells them.
+const INSTRUCTION_SETS: [&str; 4] = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"];
+
+impl Info {
+    pub fn gather() -> Self {
+        let cuda = cuda::load().clone();
+        Info {
+            rhobust: env!("CARGO_PKG_VERSION").to_owned(),
+            rhai: env!("RHOBUST_RHAI_VERSION").to_owned(),
+            tch: install::TCH_VERSION.to_owned(),
+            libtorch: Libtorch {
+                found: install::version(),
+                wanted: install::WANTED_VERSION.to_owned(),
+                libraries: install::compute_libraries(),
+            },
+            cuda,
+            cuda_devices: cuda::device_count(),
+            driver: cuda::driver(),
+            cpu: Cpu::gather(),
+            threads: Threads {
+                cores: thread::available_parallelism().map_or(1, usize::from),
+                intra_op: torch::num_threads(),
+                inter_op: install::num_interop_threads(),
+            },
+            memory: Memory::gather(),
+        }
+    }
+}
+
+impl Cpu {
+    fn gather() -> Self {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let flags: Vec<&str> = field(&cpuinfo, "flags")
+            .unwrap_or_default()
+            .split(' ')
+            .collect();
+        let offered = INSTRUCTION_SETS.into_iter().filter(|it| flags.contains(it));
+        Cpu {
+            model: field(&cpuinfo, "model name")
+                .unwrap_or("of unknown model")
+                .to_owned(),
+            instruction_sets: offered.map(str::to_owned).collect(),
+            libtorch_uses: install::cpu_capability(),
+        }
+    }
+}
+
+impl Memory {
+    fn gather() -> Self {
+        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let bytes = |name| {
+            let kibibytes = field(&meminfo, name)?
+                .strip_suffix(" kB")?
+                .parse::<u64>()
+                .ok()?;
+            Some(kibibytes * 1024)
+        };
+        Memory {
+            total: bytes("MemTotal").unwrap_or(0),
+            available: bytes("MemAvailable").unwrap_or(0),
+        }
+    }
+}
+
+/// The first value of `name: value` in one of the files of `/proc`.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then_some(value.trim())
+    })
+}
+
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+impl fmt::Display for Info {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut row = |name: &str, value: &dyn fmt::Display| writeln!(f, "{name:<10}{value}");
+
+        row(
+            "rhobust",
+            &format!("{} (rhai {}, tch {})", self.rhobust, self.rhai, self.tch),
+        )?;
+        row("libtorch", &self.libtorch.summary())?;
+        for library in &self.libtorch.libraries {
+            row("", &library.display())?;
+        }
+        row("CUDA", &self.cuda)?;
+        match &self.driver {
+            Some(driver) => row("", &format!("the driver serves CUDA up to {}", driver.cuda))?,
+            None if matches!(self.cuda, Cuda::Loaded(_)) => row("", &"no GPU answers")?,
+            None => {}
+        }
+        for (index, device) in self.devices().iter().enumerate() {
+            row(if index == 0 { "devices" } else { "" }, device)?;
+        }
+        row("CPU", &self.cpu.model)?;
+        row("", &self.cpu.summary())?;
+        let Threads {
+            cores,
+            intra_op,
+            inter_op,
+        } = self.threads;
+        row("cores", &cores)?;
+        row(
+            "threads",
+            &format!("{intra_op} in an operation, {inter_op} operations side by side"),
+        )?;
+        let Memory { total, available } = self.memory;
+        row(
+            "memory",
+            &format!("{}, {} available", gibibytes(total), gibibytes(available)),
+        )
+    }
+}
+
+impl Info {
+    /// The devices that a script may name, `cpu` first.
+    fn devices(&self) -> Vec<String> {
+        let gpus = self.driver.iter().flat_map(|driver| &driver.gpus);
+        let gpus = gpus.take(self.cuda_devices).enumerate();
+        let gpus = gpus.map(|(i, it)| format!("cuda:{i}  {}, {}", it.name, gibibytes(it.memory)));
+        std::iter::once("cpu".to_owned()).chain(gpus).collect()
+    }
+}
+
+impl Libtorch {
+    fn summary(&self) -> String {
+        let wanted = &self.wanted;
+        match &self.found {
+            Some(found) if found.split('+').next() == Some(wanted) => found.clone(),
+            Some(found) => format!("{found}, but {wanted} is wanted"),
+            None => format!("of unknown version; {wanted} is wanted"),
+        }
+    }
+}
+
+impl Cpu {
+    fn summary(&self) -> String {
+        let (has, lacks): (Vec<&str>, Vec<&str>) = INSTRUCTION_SETS
+            .into_iter()
+            .partition(|set| self.instruction_sets.iter().any(|it| it == set));
+        let list = |sets: Vec<&str>| {
+            if sets.is_empty() {
+                "none".to_owned()
+            } else {
+                sets.join(", ")
+            }
+        };
+        let (has, lacks) = (list(has), list(lacks));
+        format!(
+            "has {has}; lacks {lacks}; libtorch's kernels use {}",
+            self.libtorch_uses
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_described() {
+        let info = Info::gather();
+        let text = info.to_string();
+        for word in [
+            "rhobust",
+            "libtorch_cpu.so",
+            "CUDA",
+            "devices   cpu",
+            "threads",
+            "memory",
+        ] {
+            assert!(text.contains(word), "{word} is not in\n{text}");
+        }
+        assert!(info.threads.intra_op >= 1 && info.memory.total > info.memory.available);
+        assert!(serde_json::to_string(&info).is_ok());
+    }
+
+    #[test]
+    fn a_libtorch_of_another_version_is_named() {
+        let mut libtorch = Info::gather().libtorch;
+        libtorch.found = Some("1.0.0+cpu".to_owned());
+        let expected = format!("1.0.0+cpu, but {} is wanted", libtorch.wanted);
+        assert_eq!(libtorch.summary(), expected);
+    }
+
+    #[test]
+    fn a_gpu_is_listed_with_its_memory() {
+        let mut info = Info::gather();
+        let gpu = |name: &str| cuda::Gpu {
+            name: name.to_owned(),
+            memory: 80 << 30,
+        };
+        info.driver = Some(Driver {
+            cuda: "13.0".to_owned(),
+            gpus: vec![gpu("Card A"), gpu("Card B")],
+        });
+        info.cuda_devices = 2;
+        let expected = [
+            "cpu",
+            "cuda:0  Card A, 80.0 GiB",
+            "cuda:1  Card B, 80.0 GiB",
+        ];
+        assert_eq!(info.devices(), expected);
+    }
+}
