@@ -9,6 +9,8 @@ mod error;
 pub mod interrupt;
 pub mod seed;
 
+pub mod files;
+
 pub mod torch;
 
 pub mod info;

@@ -1,1 +1,14 @@
-//! (module)
+//! What is measured: errors, how unequally they fall on the classes, and comparisons.
+//!
+//! Pure functions of labels and predictions. Rates are fractions in `[0, 1]`; a rate of
+//! nothing (a class without images) is `None` and enters no summary.
+
+mod class_errors;
+mod corruption;
+mod evaluation;
+mod improvement;
+
+pub use class_errors::{ClassErrors, Summary, Worst};
+pub use corruption::{CORRUPTIONS, CorruptionError, SEVERITIES, mean_corruption_error};
+pub use evaluation::Evaluation;
+pub use improvement::relative_improvement;

@@ -1,4 +1,4 @@
-//! Parity in float64 with PyTorch, torchvision, torchattacks and foolbox. The numbers in
+//! Parity in float64 with PyTorch, torchvision, torchattacks, foolbox and numpy. The numbers in
 //! `*.json` beside this file name the programs that made them; weights and images come from a
 //! closed form (`fill.rs`). Each tolerance is the one that the reference measured between
 //! machines, threads and instruction sets, with room of several decimal digits.
@@ -6,6 +6,7 @@
 mod attacks;
 mod fill;
 mod labels;
+mod metrics;
 mod resnet;
 mod sgd;
 
