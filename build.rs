@@ -1,5 +1,6 @@
 //! Lets the program find libtorch at run time without `LD_LIBRARY_PATH`, refuses one of
-//! the wrong version, and tells the program the versions it was built from.
+//! the wrong version, tells the program the versions it was built from, and compiles the
+//! script library in.
 //!
 //! Nothing here asks for `libtorch_cuda`: it is opened at run time where there is one
 //! (`src/torch/cuda.rs`), so one build serves machines with and without a GPU.
@@ -27,6 +28,7 @@ fn main() {
     check_version(&libtorch);
     set_run_path(&libtorch);
     name_versions();
+    write_stdlib_table();
     cc::Build::new()
         .cpp(true)
         .file("src/torch/native.cpp")
@@ -97,4 +99,32 @@ fn name_versions() {
         let variable = crate_name.to_uppercase();
         println!("cargo::rustc-env=RHOBUST_{variable}_VERSION={version}");
     }
+}
+
+/// A table of `("std/<name>", text)` for every `stdlib/<name>.rhai`, sorted by name.
+fn write_stdlib_table() {
+    println!("cargo::rerun-if-changed=stdlib");
+    let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    let folder = Path::new(&root).join("stdlib");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("a folder that opens can be listed").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "rhai")
+        })
+        .collect();
+    files.sort();
+    let mut table = String::from("const STDLIB: &[(&str, &str)] = &[\n");
+    for file in files {
+        let name = file
+            .file_stem()
+            .expect("it has an extension")
+            .to_string_lossy();
+        table += &format!("    (\"std/{name}\", include_str!({file:?})),\n");
+    }
+    table += "];\n";
+    let out = std::env::var("OUT_DIR").expect("cargo sets it");
+    std::fs::write(Path::new(&out).join("stdlib.rs"), table).expect("OUT_DIR can be written");
 }

@@ -1,1 +1,167 @@
-//! (module)
+//! The command line.
+
+use crate::interrupt;
+use crate::script::{self, Ending, Settings};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A scripting host for adversarial-robustness experiments.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  \
+    rhobust run scripts/quickstart.rhai\n  \
+    rhobust run scripts/adv_plus.rhai --set epochs=2 --set eps=8/255 --out runs/first\n  \
+    rhobust run scripts/adv_plus.rhai --help\n  \
+    rhobust check scripts/adv_plus.rhai"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a script; with --help after the script, list its parameters
+    Run(Run),
+    /// Look for mistakes in a script and what it imports, without running it
+    Check {
+        /// The script, a .rhai file
+        script: PathBuf,
+    },
+}
+
+#[derive(Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "Examples:\n  \
+    rhobust run scripts/adv.rhai --set epochs=2 --set eps=8/255\n  \
+    rhobust run scripts/adv.rhai --seed 1 --device cuda:0 --out runs/seed1\n  \
+    rhobust run scripts/adv.rhai --set data=/data/imagenet"
+)]
+struct Run {
+    /// The script, a .rhai file
+    #[arg(required_unless_present = "help")]
+    script: Option<PathBuf>,
+
+    /// Give a parameter of the script another value than its default
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+
+    /// Where to compute: auto, cpu, cuda, cuda:1
+    #[arg(long)]
+    device: Option<String>,
+
+    /// The seed that all random draws are derived from
+    #[arg(long)]
+    seed: Option<u64>,
+
+    /// The folder for the results, new or empty [default: runs/SCRIPT-TIME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// How many CPU threads to compute with [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
+    threads: Option<u64>,
+
+    /// Let the script read a file or folder besides its own folder and those given with --set
+    #[arg(long, value_name = "PATH")]
+    allow_read: Vec<PathBuf>,
+
+    /// Let the script write a file or into a folder besides its run folder
+    #[arg(long, value_name = "PATH")]
+    allow_write: Vec<PathBuf>,
+
+    /// Show this, and the parameters of the script if one is named
+    #[arg(short, long)]
+    help: bool,
+}
+
+/// Exit codes: what a shell or a scheduler can tell apart. Wrong usage is 2, by clap.
+const FAILED: i32 = 1;
+const INTERRUPTED: i32 = 130;
+
+/// Runs the program; returns its exit code.
+pub fn main() -> i32 {
+    let cli = Cli::parse();
+    interrupt_on_ctrl_c();
+    match cli.command {
+        Command::Run(run) if run.help => help_for_run(run),
+        Command::Run(run) => finish(script::run(run.settings())),
+        Command::Check { script } => match script::check(&script) {
+            Ok(()) => 0,
+            Err(findings) => failed(&findings),
+        },
+    }
+}
+
+impl Run {
+    fn settings(self) -> Settings {
+        Settings {
+            script: self.script,
+            set: self.set,
+            seed: self.seed,
+            device: self.device,
+            threads: self.threads.map(|n| n as usize),
+            out: self.out,
+            allow_read: self.allow_read,
+            allow_write: self.allow_write,
+        }
+    }
+}
+
+fn help_for_run(run: Run) -> i32 {
+    let mut command = Cli::command();
+    command.build();
+    let usage = command
+        .find_subcommand_mut("run")
+        .map(|run| run.render_help().to_string());
+    match run.script {
+        None => println!("{}", usage.unwrap_or_default()),
+        Some(script) => match script::describe(&script) {
+            Ok(text) => println!("{text}\n{}", usage.unwrap_or_default()),
+            Err(report) => return failed(&report),
+        },
+    }
+    0
+}
+
+fn finish(ending: Ending) -> i32 {
+    match ending {
+        Ending::Finished => 0,
+        Ending::Failed(report) => failed(&report),
+        Ending::Interrupted => {
+            eprintln!("interrupted");
+            INTERRUPTED
+        }
+    }
+}
+
+fn failed(report: &str) -> i32 {
+    eprint!("{report}");
+    FAILED
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.into())),
+        _ => Err("write NAME=VALUE, for example --set epochs=3".into()),
+    }
+}
+
+/// The first Ctrl-C asks running loops to stop; a second one ends the program at once.
+fn interrupt_on_ctrl_c() {
+    extern "C" fn on_signal(_: i32) {
+        if interrupt::requested() {
+            // SAFETY: `_exit` is async-signal-safe.
+            unsafe { libc::_exit(INTERRUPTED) };
+        }
+        interrupt::request();
+    }
+    // SAFETY: the handler uses an atomic flag and `_exit` only.
+    unsafe {
+        let handler = on_signal as *const () as libc::sighandler_t;
+        libc::signal(libc::SIGINT, handler);
+        libc::signal(libc::SIGTERM, handler);
+    }
+}

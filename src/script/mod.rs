@@ -1,1 +1,77 @@
-//! (module)
+//! The host of scripts: Rhai, and one file of bindings for each domain.
+//!
+//! Bindings only translate. They report errors with `?`: a domain's `Error` becomes a Rhai
+//! error, to which Rhai adds the position of the call.
+
+pub mod callback;
+mod check;
+mod core;
+mod declared;
+mod engine;
+pub mod errors;
+pub mod functions;
+mod help;
+mod host;
+mod launch;
+pub mod names;
+pub mod options;
+mod params;
+mod permissions;
+mod resolver;
+mod sentences;
+mod sources;
+pub mod thread;
+
+pub use check::check;
+pub use engine::{MAX_SOURCE, engine};
+pub use host::{Host, Settings};
+pub use launch::{Ending, describe, run};
+pub use params::Params;
+pub use resolver::stdlib;
+pub use sources::{Place, Source};
+
+use crate::Result;
+use rhai::{AST, Engine, EvalAltResult};
+use std::path::{Path, PathBuf};
+
+/// What goes wrong in a script, as Rhai carries it.
+pub type Failure = Box<EvalAltResult>;
+
+/// Named so that definitions and help print `-> Tensor`.
+pub type RhaiResultOf<T> = std::result::Result<T, Failure>;
+
+/// Every group of functions that scripts can call, in the order of the reference.
+pub fn domains() -> Vec<(&'static str, fn() -> rhai::Module)> {
+    vec![("core", core::module)]
+}
+
+/// Compiles a file for `engine`, whose errors will name it as `name`.
+pub fn compile(
+    host: &Host,
+    engine: &Engine,
+    name: &str,
+    path: Option<PathBuf>,
+    text: String,
+) -> RhaiResultOf<AST> {
+    ensure_size(name, &text)?;
+    let (_, padded) = host.add_source(name, path, text)?;
+    let mut ast = engine.compile(padded)?;
+    ast.set_source(name);
+    Ok(ast)
+}
+
+/// Compiles the script at `path`.
+pub fn compile_file(host: &Host, engine: &Engine, path: &Path) -> RhaiResultOf<AST> {
+    let text = host::read_script(path)?;
+    let real = path.canonicalize().ok();
+    compile(host, engine, &path.display().to_string(), real, text)
+}
+
+fn ensure_size(name: &str, text: &str) -> Result<()> {
+    let size = text.len();
+    ensure!(
+        size <= MAX_SOURCE,
+        "{name}: a script may have {MAX_SOURCE} bytes, this one has {size}"
+    );
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! The domain `core`: parameters, options, assertions, units, seeds.
+
+use super::host::Host;
+use super::{RhaiResultOf, options, params};
+use crate::{Error, interrupt};
+use rhai::Map;
+use rhai::plugin::*;
+use std::time::{Duration, Instant};
+
+/// How long `sleep` may overlook a Ctrl-C.
+const SLICE: Duration = Duration::from_millis(50);
+
+pub fn module() -> rhai::Module {
+    rhai::exported_module!(functions)
+}
+
+#[export_module]
+pub mod functions {
+    /// Declares the script's parameters with their defaults; returns them with their values.
+    ///
+    /// - `defaults`: a map; `--set key=value` on the command line overrides an entry with a
+    ///   value of the same type, a default of `()` takes any
+    ///
+    /// `--seed` and `--device` override entries of these names. A key that the script does not
+    /// declare is refused. May be called once in a run. `rhobust run SCRIPT --help` lists the
+    /// parameters, each with the comment at the end of its line.
+    ///
+    /// ```rhai
+    /// let p = params(#{ epochs: 10, eps: 0.03, device: "auto" });
+    /// assert(p.epochs == 10);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn params(context: NativeCallContext, defaults: Map) -> RhaiResultOf<Map> {
+        Ok(params::declare(&Host::of(&context), defaults)?)
+    }
+
+    /// Merges the options given to a function over its defaults; returns the complete map.
+    ///
+    /// - `given`: what the caller passed
+    /// - `defaults`: every option with its default; one of `()` takes any value
+    ///
+    /// An option that is not among the defaults, or one of another type, is an error that
+    /// names it.
+    ///
+    /// ```rhai
+    /// fn fit(given) {
+    ///     let o = options(given, #{ epochs: 10, lr: 0.01 });
+    ///     o.epochs
+    /// }
+    /// assert(fit(#{ epochs: 3 }) == 3);
+    /// assert(fit(#{}) == 10);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn options(given: Map, defaults: Map) -> RhaiResultOf<Map> {
+        Ok(options::merge(given, defaults)?)
+    }
+
+    /// Ends the script with an error unless the condition holds.
+    ///
+    /// ```rhai
+    /// assert(1 + 1 == 2);
+    /// ```
+    #[rhai_fn(name = "assert", return_raw)]
+    pub fn assert_holds(condition: bool) -> RhaiResultOf<()> {
+        match condition {
+            true => Ok(()),
+            false => Err("the assertion does not hold".into()),
+        }
+    }
+
+    /// Ends the script with an error that says `message` unless the condition holds.
+    ///
+    /// ```rhai
+    /// let eps = 0.03;
+    /// assert(eps <= 1.0, "eps is a fraction of the pixel range");
+    /// ```
+    #[rhai_fn(name = "assert", return_raw)]
+    pub fn assert_with_message(condition: bool, message: &str) -> RhaiResultOf<()> {
+        match condition {
+            true => Ok(()),
+            false => Err(format!("the assertion does not hold: {message}").into()),
+        }
+    }
+
+    /// The fraction of the pixel range that is `n` grey levels, n/255.
+    ///
+    /// ```rhai
+    /// assert(px(8) == 8.0 / 255.0);
+    /// ```
+    #[rhai_fn(name = "px")]
+    pub fn px_of_int(n: i64) -> f64 {
+        n as f64 / 255.0
+    }
+
+    /// The fraction of the pixel range that is `n` grey levels, n/255.
+    ///
+    /// ```rhai
+    /// assert(px(0.5) == 0.5 / 255.0);
+    /// ```
+    #[rhai_fn(name = "px")]
+    pub fn px_of_float(n: f64) -> f64 {
+        n / 255.0
+    }
+
+    /// Sets the run's seed, from which every random draw after it is derived.
+    ///
+    /// - `n`: an integer of at least 0; without a call it is what `--seed` says, or 0
+    ///
+    /// ```rhai
+    /// seed(7);
+    /// assert(seed() == 7);
+    /// ```
+    #[rhai_fn(name = "seed", return_raw)]
+    pub fn set_seed(context: NativeCallContext, n: i64) -> RhaiResultOf<()> {
+        let seed = u64::try_from(n)
+            .map_err(|_| Error::invalid(format!("`seed` must be at least 0, got {n}")))?;
+        Host::of(&context).set_seed(seed);
+        Ok(())
+    }
+
+    /// The run's seed.
+    ///
+    /// ```rhai
+    /// seed(3);
+    /// assert(seed() == 3);
+    /// ```
+    pub fn seed(context: NativeCallContext) -> i64 {
+        Host::of(&context).seed() as i64
+    }
+
+    /// A number as text with a fixed count of digits after the point.
+    ///
+    /// - `digits`: 0 to 17
+    ///
+    /// ```rhai
+    /// assert(fixed(2.0 / 3.0, 3) == "0.667");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn fixed(x: f64, digits: i64) -> RhaiResultOf<String> {
+        match usize::try_from(digits) {
+            Ok(digits @ 0..=17) => Ok(format!("{x:.digits$}")),
+            _ => Err(format!("`digits` must be 0 to 17, got {digits}").into()),
+        }
+    }
+
+    /// A number as text with a fixed count of digits after the point.
+    ///
+    /// ```rhai
+    /// assert(fixed(2, 1) == "2.0");
+    /// ```
+    #[rhai_fn(name = "fixed", return_raw)]
+    pub fn fixed_int(x: i64, digits: i64) -> RhaiResultOf<String> {
+        fixed(x as f64, digits)
+    }
+
+    /// Waits for a number of seconds; Ctrl-C ends it.
+    ///
+    /// ```rhai
+    /// sleep(0.01);
+    /// ```
+    #[rhai_fn(name = "sleep", return_raw)]
+    pub fn sleep_float(seconds: f64) -> RhaiResultOf<()> {
+        let Ok(wanted) = Duration::try_from_secs_f64(seconds) else {
+            return Err(format!("`seconds` must be at least 0, got {seconds}").into());
+        };
+        let start = Instant::now();
+        while let Some(left) = wanted.checked_sub(start.elapsed()).filter(|d| !d.is_zero()) {
+            interrupt::check()?;
+            std::thread::sleep(left.min(SLICE));
+        }
+        Ok(())
+    }
+
+    /// Waits for a number of seconds; Ctrl-C ends it.
+    ///
+    /// ```rhai
+    /// sleep(0);
+    /// ```
+    #[rhai_fn(name = "sleep", return_raw)]
+    pub fn sleep_int(seconds: i64) -> RhaiResultOf<()> {
+        sleep_float(seconds as f64)
+    }
+}

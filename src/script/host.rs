@@ -1,0 +1,166 @@
+//! What belongs to one run of a script: its settings, permissions, parameters, sources.
+//!
+//! The engine carries the host in its default tag, so every native function reaches it with
+//! `Host::of(&context)`, from closures called by native code too. There is no global state.
+
+use super::params::Params;
+use super::permissions::Permissions;
+use super::sources::{Place, Source, Sources};
+use crate::{Error, Result};
+use rhai::{Engine, NativeCallContext, Position};
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// What the command line says about a run.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The script's path; none in an interactive session.
+    pub script: Option<PathBuf>,
+    /// `--set key=value`, in their order.
+    pub set: Vec<(String, String)>,
+    pub seed: Option<u64>,
+    pub device: Option<String>,
+    pub threads: Option<usize>,
+    pub out: Option<PathBuf>,
+    pub allow_read: Vec<PathBuf>,
+    pub allow_write: Vec<PathBuf>,
+}
+
+/// The host of one run; clones share it.
+#[derive(Clone)]
+pub struct Host(Rc<State>);
+
+struct State {
+    settings: Settings,
+    permissions: Permissions,
+    params: RefCell<Option<Params>>,
+    seed: Cell<u64>,
+    sources: RefCell<Sources>,
+    printer: RefCell<Box<dyn Fn(&str)>>,
+}
+
+impl Host {
+    pub fn new(settings: Settings) -> Result<Self> {
+        let permissions = Permissions::new(&settings)?;
+        Ok(Host(Rc::new(State {
+            permissions,
+            params: RefCell::default(),
+            seed: Cell::new(settings.seed.unwrap_or(0)),
+            sources: RefCell::default(),
+            printer: RefCell::new(Box::new(to_stdout)),
+            settings,
+        })))
+    }
+
+    /// The host of the engine that calls a native function.
+    pub fn of(context: &NativeCallContext) -> Self {
+        Self::of_engine(context.engine())
+    }
+
+    /// The host of an engine made by `script::engine`.
+    pub fn of_engine(engine: &Engine) -> Self {
+        engine
+            .default_tag()
+            .clone()
+            .try_cast::<Host>()
+            .expect("script::engine sets the tag of every engine")
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The seed of the run: `--seed`, or what the script's `seed(n)` said last; 0 without either.
+    pub fn seed(&self) -> u64 {
+        self.0.seed.get()
+    }
+
+    pub fn set_seed(&self, seed: u64) {
+        self.0.seed.set(seed);
+    }
+
+    /// What `--device` says; `auto` without it.
+    pub fn device(&self) -> &str {
+        self.0.settings.device.as_deref().unwrap_or("auto")
+    }
+
+    /// The script's parameters with their values, once it has declared them.
+    pub fn params(&self) -> Option<Params> {
+        self.0.params.borrow().clone()
+    }
+
+    pub(super) fn set_params(&self, params: Params) -> Result<()> {
+        let mut slot = self.0.params.borrow_mut();
+        ensure!(
+            slot.is_none(),
+            "`params` may be called once in a run, this is the second call"
+        );
+        *slot = Some(params);
+        Ok(())
+    }
+
+    /// The real path of a file or folder that the script may read.
+    pub fn readable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        self.0.permissions.readable(path.as_ref())
+    }
+
+    /// The real path at which the script may create or replace a file or folder. A relative
+    /// path lies in the run folder.
+    pub fn writable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        self.0.permissions.writable(path.as_ref())
+    }
+
+    /// The folder that the run writes into, if it has one yet.
+    pub fn run_folder(&self) -> Option<PathBuf> {
+        self.0.permissions.run_folder()
+    }
+
+    /// Makes the run folder: `--out`, or a new folder beneath `runs`.
+    pub fn create_run_folder(&self) -> Result<PathBuf> {
+        self.0.permissions.create_run_folder(&self.0.settings)
+    }
+
+    /// Writes a line where `print` does.
+    pub fn print(&self, text: &str) {
+        (self.0.printer.borrow())(text);
+    }
+
+    /// Replaces where `print` writes to: a test's buffer, a terminal with a progress bar.
+    pub fn set_printer(&self, printer: impl Fn(&str) + 'static) {
+        *self.0.printer.borrow_mut() = Box::new(printer);
+    }
+
+    /// The script and everything it imported so far, in the order of loading.
+    pub fn sources(&self) -> Vec<Rc<Source>> {
+        self.0.sources.borrow().files().to_vec()
+    }
+
+    /// The file, line and column of a position.
+    pub fn place(&self, position: Position) -> Option<Place> {
+        self.0.sources.borrow().place(position)
+    }
+
+    pub(super) fn add_source(
+        &self,
+        name: &str,
+        path: Option<PathBuf>,
+        text: String,
+    ) -> Result<(Rc<Source>, String)> {
+        self.0.sources.borrow_mut().add(name, path, text)
+    }
+}
+
+/// A closed pipe (`rhobust run x.rhai | head`) is no reason to stop a run.
+fn to_stdout(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Reads a script, which must be text.
+pub(super) fn read_script(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+    String::from_utf8(bytes)
+        .map_err(|_| Error::invalid(format!("{}: a script must be UTF-8 text", path.display())))
+}

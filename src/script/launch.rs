@@ -1,0 +1,93 @@
+//! A script from its file to its end.
+
+use super::errors::report;
+use super::{Failure, Host, Settings, compile_file, engine, help, params, thread};
+use crate::{Error, Result, interrupt};
+use rhai::{AST, Engine, EvalAltResult};
+use std::path::Path;
+
+/// How a run ended.
+pub enum Ending {
+    Finished,
+    Interrupted,
+    /// With the report for the user.
+    Failed(String),
+}
+
+/// Runs the script that `settings` name, on a thread with a large stack.
+pub fn run(settings: Settings) -> Ending {
+    let ending = thread::with_large_stack(move || run_here(settings));
+    ending.unwrap_or_else(|message| Ending::Failed(format!("error: {message}\n")))
+}
+
+fn run_here(settings: Settings) -> Ending {
+    let host = match Host::new(settings) {
+        Ok(host) => host,
+        Err(error) => return Ending::Failed(format!("error: {error}\n")),
+    };
+    let engine = engine(host.clone());
+    match compile_and_run(&host, &engine) {
+        Ok(()) => Ending::Finished,
+        Err(_) if interrupt::requested() => Ending::Interrupted,
+        Err(error) => Ending::Failed(report(&engine, &error)),
+    }
+}
+
+fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Failure> {
+    let settings = host.settings();
+    let script = settings
+        .script
+        .as_deref()
+        .ok_or_else(|| Error::invalid("no script was named"))?;
+    let ast = compile_file(host, engine, script)?;
+    check_settings(host, &ast)?;
+    host.create_run_folder()?;
+    match engine.run_ast(&ast) {
+        // `exit()` is a way to finish.
+        Err(error) if matches!(*error, EvalAltResult::Exit(..)) => Ok(()),
+        other => other,
+    }?;
+    check_all_set(host)?;
+    Ok(())
+}
+
+/// Refuses unknown parameters before anything runs, as far as the text tells.
+fn check_settings(host: &Host, ast: &AST) -> Result<()> {
+    let Some(names) = help::parameter_names(ast) else {
+        return Ok(());
+    };
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    match host
+        .settings()
+        .set
+        .iter()
+        .find(|(key, _)| !names.contains(&key.as_str()))
+    {
+        Some((key, _)) => Err(Error::Invalid(params::unknown(key, &names))),
+        None => Ok(()),
+    }
+}
+
+/// A script that never came to its `params` has not taken the values it was given.
+fn check_all_set(host: &Host) -> Result<()> {
+    match host.settings().set.first() {
+        Some((key, _)) if host.params().is_none() => Err(Error::Invalid(params::unknown(key, &[]))),
+        _ => Ok(()),
+    }
+}
+
+/// What a script says about itself and its parameters, without running it.
+pub fn describe(script: &Path) -> std::result::Result<String, String> {
+    let script = script.to_owned();
+    let text = thread::with_large_stack(move || {
+        let settings = Settings {
+            script: Some(script.clone()),
+            ..Settings::default()
+        };
+        let host = Host::new(settings).map_err(|error| format!("error: {error}\n"))?;
+        let engine = engine(host.clone());
+        let ast = compile_file(&host, &engine, &script).map_err(|error| report(&engine, &error))?;
+        Ok(help::describe(&host, &ast))
+    });
+    text.unwrap_or_else(|message| Err(format!("error: {message}\n")))
+}

@@ -1,0 +1,186 @@
+//! `import "std/..."` from the library compiled in, everything else from files beside the
+//! importing script, and only from folders that the script may read.
+
+use super::host::{self, Host};
+use super::names::did_you_mean;
+use super::sources::Source;
+use super::{Failure, RhaiResultOf, compile};
+use crate::{Error, Result};
+use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+include!(concat!(env!("OUT_DIR"), "/stdlib.rs"));
+
+/// The library modules' names as scripts import them, with their texts.
+pub fn stdlib() -> &'static [(&'static str, &'static str)] {
+    STDLIB
+}
+
+/// A module that was found: the same file under two names is the same module.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Location {
+    Library(&'static str),
+    File(PathBuf),
+}
+
+/// Finds what `import "<path>"` in the file `importer` means.
+pub(super) fn locate(host: &Host, path: &str, importer: Option<&Source>) -> Result<Location> {
+    if path.starts_with("std/") {
+        let names = || STDLIB.iter().map(|(name, _)| *name);
+        return match names().find(|name| *name == path) {
+            Some(name) => Ok(Location::Library(name)),
+            None => Err(Error::invalid(format!(
+                "there is no library module \"{path}\"{} (modules: {})",
+                did_you_mean(path, names()),
+                names().collect::<Vec<_>>().join(", ")
+            ))),
+        };
+    }
+    ensure!(!path.is_empty(), "`import` needs the path of a module");
+    let mut file = PathBuf::from(path);
+    if file.extension().is_none_or(|extension| extension != "rhai") {
+        file.as_mut_os_string().push(".rhai");
+    }
+    let file = match importer.and_then(Source::folder) {
+        Some(folder) => folder.join(file),
+        None => file,
+    };
+    let real = host.readable(&file).map_err(|error| {
+        let near = match path.contains('/') {
+            true => String::new(),
+            false => did_you_mean(&format!("std/{path}"), STDLIB.iter().map(|(name, _)| *name)),
+        };
+        Error::invalid(format!("cannot import \"{path}\": {error}{near}"))
+    })?;
+    ensure!(
+        real.is_file(),
+        "cannot import \"{path}\": {} is a folder",
+        file.display()
+    );
+    Ok(Location::File(real))
+}
+
+impl Location {
+    pub fn text(&self) -> Result<String> {
+        match self {
+            Location::Library(name) => {
+                let entry = STDLIB.iter().find(|(library, _)| library == name);
+                Ok(entry.map_or("", |(_, text)| text).to_owned())
+            }
+            Location::File(path) => host::read_script(path),
+        }
+    }
+
+    /// As errors show it.
+    pub fn name(&self) -> String {
+        match self {
+            Location::Library(name) => (*name).to_owned(),
+            Location::File(path) => shown(path),
+        }
+    }
+
+    fn compile(&self, host: &Host, engine: &Engine) -> RhaiResultOf<AST> {
+        let path = match self {
+            Location::Library(_) => None,
+            Location::File(path) => Some(path.clone()),
+        };
+        compile(host, engine, &self.name(), path, self.text()?)
+    }
+}
+
+/// Relative to the current folder where it lies beneath it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let relative = here
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
+    relative.as_deref().unwrap_or(path).display().to_string()
+}
+
+/// Evaluates each module once, however often it is imported.
+#[derive(Default)]
+pub(super) struct Resolver {
+    ready: RefCell<HashMap<Location, Shared<Module>>>,
+    loading: RefCell<Vec<Location>>,
+}
+
+impl Resolver {
+    fn load(
+        &self,
+        engine: &Engine,
+        path: &str,
+        position: Position,
+    ) -> RhaiResultOf<Shared<Module>> {
+        let host = Host::of_engine(engine);
+        let importer = host.place(position).map(|place| place.source);
+        let location = locate(&host, path, importer.as_deref())?;
+        if let Some(module) = self.ready.borrow().get(&location) {
+            return Ok(module.clone());
+        }
+        self.check_chain(&host, &location)?;
+        self.loading.borrow_mut().push(location.clone());
+        let module = location
+            .compile(&host, engine)
+            .and_then(|ast| Module::eval_ast_as_new(Scope::new(), &ast, engine))
+            .map_err(|error| in_module(path, error, position));
+        self.loading.borrow_mut().pop();
+        let module: Shared<Module> = module?.into();
+        self.ready.borrow_mut().insert(location, module.clone());
+        Ok(module)
+    }
+
+    /// A module must not need itself, and chains of imports end somewhere.
+    fn check_chain(&self, host: &Host, location: &Location) -> Result<()> {
+        const LONGEST: usize = 16;
+        let script = host
+            .sources()
+            .first()
+            .and_then(|source| source.path.clone());
+        let loading = self.loading.borrow();
+        let chain: Vec<_> = script
+            .map(Location::File)
+            .into_iter()
+            .chain(loading.iter().cloned())
+            .collect();
+        if let Some(start) = chain.iter().position(|other| other == location) {
+            let mut names: Vec<_> = chain[start..].iter().map(Location::name).collect();
+            names.push(location.name());
+            let circle = names.join(" -> ");
+            return Err(Error::invalid(format!(
+                "modules import each other in a circle: {circle}"
+            )));
+        }
+        ensure!(
+            loading.len() < LONGEST,
+            "a chain of imports may have {LONGEST} modules"
+        );
+        Ok(())
+    }
+}
+
+/// Stops stay stops; everything else says which import it came through.
+fn in_module(path: &str, error: Failure, position: Position) -> Failure {
+    match *error {
+        EvalAltResult::ErrorTerminated(..) => error,
+        _ => EvalAltResult::ErrorInModule(path.to_owned(), error, position).into(),
+    }
+}
+
+impl ModuleResolver for Resolver {
+    fn resolve(
+        &self,
+        engine: &Engine,
+        _source: Option<&str>,
+        path: &str,
+        position: Position,
+    ) -> RhaiResultOf<Shared<Module>> {
+        self.load(engine, path, position).map_err(|mut error| {
+            if error.position().is_none() {
+                error.set_position(position);
+            }
+            error
+        })
+    }
+}
