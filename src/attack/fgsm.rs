@@ -5,7 +5,7 @@ use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
 use super::pgd::{Pgd, check_eps};
 use super::space::{Clip, EpsSpace};
-use super::{Attack, Classifier};
+use super::{Attack, Classifier, Mode};
 use crate::Result;
 use crate::torch::Tensor;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub struct Fgsm {
     pub targeted: bool,
     #[serde(default)]
     pub loss: Loss,
+    #[serde(default)]
+    pub mode: Mode,
     #[serde(default)]
     pub eps_space: EpsSpace,
     #[serde(default)]
@@ -55,12 +57,17 @@ impl Attack for Fgsm {
             targeted: self.targeted,
             loss: self.loss,
             convention: Default::default(),
+            mode: self.mode,
             eps_space: self.eps_space,
             clip: self.clip,
             label: self.label,
             outputs: self.outputs,
         };
         step.perturb(classifier, x, y)
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
     }
 
     fn options(&self) -> serde_json::Value {

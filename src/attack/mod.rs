@@ -24,7 +24,9 @@ pub use rotation::Rotation;
 pub use space::{Clip, EpsSpace};
 
 use crate::Result;
+use crate::nn::{Model, Normalize};
 use crate::torch::{Dtype, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// Something that changes images: an attack, or a transformation that needs no classifier.
 /// A value: everything that decides the result is in it.
@@ -41,8 +43,64 @@ pub trait Attack {
     /// `Invalid` for misshapen `x` or `y`; whatever the classifier raises.
     fn perturb(&self, classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor>;
 
+    /// The mode in which a model is attacked.
+    fn mode(&self) -> Mode {
+        Mode::Eval
+    }
+
     /// The whole threat model as data, for records and for people.
     fn options(&self) -> serde_json::Value;
+}
+
+/// Whether batch normalisation and dropout of an attacked model behave as in evaluation (as
+/// the established libraries do) or as in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Eval,
+    Train,
+}
+
+/// [`Attack::perturb`] on a model, in the attack's mode. The model's own mode, its buffers and
+/// its gradients stay as they are.
+pub fn perturb_model(attack: &dyn Attack, model: &Model, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    match attack.mode() {
+        Mode::Eval => attack.perturb(&Classifier::of(model, false), x, y),
+        Mode::Train => model.keeping_buffers(|| attack.perturb(&Classifier::of(model, true), x, y)),
+    }
+}
+
+/// A radius in the three units in use: `0.03 = 7.65/255 = 0.13 standard deviations`, the last
+/// by the mean of the model's deviations over the channels.
+pub fn describe_eps(eps: f64, space: EpsSpace, normalize: Option<&Normalize>) -> String {
+    let std = normalize
+        .filter(|normalize| !normalize.is_none())
+        .map(|normalize| normalize.std.iter().sum::<f64>() / normalize.std.len() as f64);
+    let pixels = |eps: f64| format!("{} = {}/255", short(eps), short(eps * 255.0));
+    match (space, std) {
+        (EpsSpace::Pixel, Some(std)) => {
+            format!("{} = {} standard deviations", pixels(eps), short(eps / std))
+        }
+        (EpsSpace::Pixel, None) => pixels(eps),
+        (EpsSpace::Normalized, Some(std)) => {
+            format!("{} = {} standard deviations", pixels(eps * std), short(eps))
+        }
+        (EpsSpace::Normalized, None) => format!("{} standard deviations", short(eps)),
+    }
+}
+
+/// Three significant digits.
+fn short(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let digits = (2 - value.abs().log10().floor() as i32).clamp(0, 12);
+    let text = format!("{value:.*}", digits.unsigned_abs() as usize);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }
 
 /// `name(key: value, ...)`, without the options that are not set.
@@ -75,4 +133,28 @@ fn check_batch(what: &str, x: &Tensor, y: &Tensor) -> Result<()> {
         y.signature()
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_radius_in_three_units() -> Result<()> {
+        let imagenet = Normalize::named("imagenet")?;
+        assert_eq!(
+            describe_eps(0.03, EpsSpace::Pixel, Some(&imagenet)),
+            "0.03 = 7.65/255 = 0.133 standard deviations"
+        );
+        assert_eq!(
+            describe_eps(0.03, EpsSpace::Normalized, Some(&imagenet)),
+            "0.00678 = 1.73/255 = 0.03 standard deviations"
+        );
+        assert_eq!(
+            describe_eps(8.0 / 255.0, EpsSpace::Pixel, None),
+            "0.0314 = 8/255"
+        );
+        assert_eq!(describe_eps(0.0, EpsSpace::Pixel, None), "0 = 0/255");
+        Ok(())
+    }
 }

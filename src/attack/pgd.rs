@@ -4,7 +4,7 @@
 use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
 use super::space::{Bounds, Clip, EpsSpace};
-use super::{Attack, Classifier, check_batch};
+use super::{Attack, Classifier, Mode, check_batch};
 use crate::nn::Normalize;
 use crate::torch::{Tensor, no_grad};
 use crate::{Result, interrupt};
@@ -42,6 +42,8 @@ pub struct PgdOptions {
     pub loss: Loss,
     #[serde(default)]
     pub convention: Convention,
+    #[serde(default)]
+    pub mode: Mode,
     pub eps_space: Option<EpsSpace>,
     pub clip: Option<Clip>,
     pub label: Option<Labels>,
@@ -68,6 +70,7 @@ pub struct Pgd {
     pub targeted: bool,
     pub loss: Loss,
     pub convention: Convention,
+    pub mode: Mode,
     pub eps_space: EpsSpace,
     pub clip: Clip,
     pub label: Labels,
@@ -136,6 +139,7 @@ impl Pgd {
             targeted,
             loss: options.loss,
             convention,
+            mode: options.mode,
             eps_space,
             clip,
             label,
@@ -196,6 +200,10 @@ impl Attack for Pgd {
             worst.keep(&target, z_adv)?;
         }
         worst.images(&target.transform)
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
     }
 
     fn options(&self) -> serde_json::Value {

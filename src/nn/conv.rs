@@ -32,7 +32,7 @@ impl Conv2d {
              and {outputs}"
         );
         let shape = [outputs, inputs / groups, kernel, kernel];
-        let weight = init::kaiming_uniform(&shape)?.leaf()?;
+        let weight = init::kaiming_uniform(&shape)?.channels_last()?.leaf()?;
         let bias = match bias {
             true => Some(init::bias(outputs, &shape)?.leaf()?),
             false => None,

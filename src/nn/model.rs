@@ -96,15 +96,32 @@ impl Model {
                 }
             );
         }
-        self.0
-            .network
-            .forward(&self.0.normalize.forward(x)?, training)
+        let x = self.0.normalize.forward(x)?;
+        // Convolutions are a third faster on images whose channels lie side by side.
+        let x = if x.ndim() == 4 { x.channels_last()? } else { x };
+        self.0.network.forward(&x, training)
     }
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.
     pub fn predict(&self, x: &Tensor) -> Result<Tensor> {
         let logits = no_grad(|| self.forward_in(x, false))?;
         class_logits(&logits, self.classes())?.argmax(1, false)
+    }
+
+    /// Runs `f`, then gives every buffer the values it had: a pass in train mode moves the
+    /// running statistics.
+    pub fn keeping_buffers<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut saved = Vec::new();
+        for (_, entry) in self.entries() {
+            if let Entry::Buffer(buffer) = entry {
+                saved.push((buffer.copy()?, buffer));
+            }
+        }
+        let result = f();
+        for (values, buffer) in saved {
+            buffer.assign(&values)?;
+        }
+        result
     }
 
     pub fn entries(&self) -> Vec<(String, Entry)> {
@@ -198,7 +215,8 @@ impl Model {
                 .sum();
             text += &format!("  {name:<12} {:<48} {count:>12}\n", layer.describe());
         }
-        text + &format!("  {:<61} {parameters:>12}", "parameters")
+        text += &format!("  {:<61} {parameters:>12}", "parameters");
+        text
     }
 }
 

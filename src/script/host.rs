@@ -6,6 +6,7 @@
 use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
+use crate::torch::Device;
 use crate::{Error, Result};
 use rhai::{Engine, NativeCallContext, Position};
 use std::cell::{Cell, RefCell};
@@ -83,6 +84,14 @@ impl Host {
     /// What `--device` says; `auto` without it.
     pub fn device(&self) -> &str {
         self.0.settings.device.as_deref().unwrap_or("auto")
+    }
+
+    /// The device that a script names: `auto` is what `--device` says, else the best here.
+    pub fn find_device(&self, name: &str) -> Result<Device> {
+        match name {
+            "auto" => self.device().parse(),
+            name => name.parse(),
+        }
     }
 
     /// The script's parameters with their values, once it has declared them.

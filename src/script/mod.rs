@@ -3,6 +3,7 @@
 //! Bindings only translate. They report errors with `?`: a domain's `Error` becomes a Rhai
 //! error, to which Rhai adds the position of the call.
 
+mod attack;
 pub mod callback;
 mod check;
 mod core;
@@ -12,8 +13,10 @@ pub mod errors;
 pub mod functions;
 mod help;
 mod host;
+mod label;
 mod launch;
 pub mod names;
+mod nn;
 pub mod options;
 mod params;
 mod permissions;
@@ -21,6 +24,7 @@ mod resolver;
 mod sentences;
 mod sources;
 pub mod thread;
+mod train;
 
 pub use check::check;
 pub use engine::{MAX_SOURCE, engine};
@@ -42,7 +46,13 @@ pub type RhaiResultOf<T> = std::result::Result<T, Failure>;
 
 /// Every group of functions that scripts can call, in the order of the reference.
 pub fn domains() -> Vec<(&'static str, fn() -> rhai::Module)> {
-    vec![("core", core::module)]
+    vec![
+        ("core", core::module),
+        ("nn", nn::module),
+        ("attack", attack::module),
+        ("label", label::module),
+        ("train", train::module),
+    ]
 }
 
 /// Compiles a file for `engine`, whose errors will name it as `name`.

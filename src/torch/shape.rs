@@ -49,6 +49,13 @@ impl Tensor {
         self.result("flip", &[], self.0.f_flip(dims))
     }
 
+    /// The same `[n, c, h, w]` with the channels of a pixel side by side in memory.
+    pub fn channels_last(&self) -> Result<Tensor> {
+        self.permute(&[0, 2, 3, 1])?
+            .contiguous()?
+            .permute(&[0, 3, 1, 2])
+    }
+
     /// `[n]` to `[n, 1, 1, ...]`, so that it broadcasts over examples shaped like `other`.
     pub fn broadcast_to_examples(&self, other: &Tensor) -> Result<Tensor> {
         let mut shape = vec![1; other.ndim()];

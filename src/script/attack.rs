@@ -1,0 +1,301 @@
+//! The domain `attack`: attacks and random transformations as values.
+
+use super::{RhaiResultOf, callback, options};
+use crate::attack::{
+    self, Blur, Brightness, Classifier, EpsSpace, Fgsm, GaussianNoise, Norm, Pgd, Rotation,
+};
+use crate::nn::Model;
+use crate::torch::Tensor;
+use rhai::plugin::*;
+use rhai::{FnPtr, Map};
+use std::rc::Rc;
+
+/// An attack as scripts hold it.
+#[derive(Clone)]
+pub struct Attack(Rc<dyn attack::Attack>);
+
+impl Attack {
+    fn new(attack: impl attack::Attack + 'static) -> Self {
+        Attack(Rc::new(attack))
+    }
+
+    fn description(&self, model: Option<&Model>) -> String {
+        let options = self.0.options();
+        let space = match options["eps_space"].as_str() {
+            Some("normalized") => EpsSpace::Normalized,
+            _ => EpsSpace::Pixel,
+        };
+        let text = attack::describe(&*self.0);
+        match options["eps"].as_f64() {
+            Some(eps) => {
+                let forms = attack::describe_eps(eps, space, model.map(Model::normalize));
+                format!("{text}, eps {forms}")
+            }
+            None => text,
+        }
+    }
+}
+
+pub fn module() -> rhai::Module {
+    let mut module = rhai::exported_module!(functions);
+    module.set_custom_type::<Attack>("attack");
+    module
+}
+
+#[export_module]
+pub mod functions {
+    /// Projected gradient descent: the attack of adversarial training, as a value.
+    ///
+    /// - `eps`: radius of the ball around each image, in pixels of [0, 1] (see `eps_space`)
+    /// - `steps`: number of gradient steps
+    /// - `step_size` (default `2.5 * eps / steps`): length of a step, in the units of `eps`
+    /// - `norm` (default `"linf"`): or `"l2"`
+    /// - `random_start` (default true): begin at a random point of the ball
+    /// - `restarts` (default 1): the worst case over so many runs is kept for each image
+    /// - `targeted` (default false): go towards the class `y` instead of away from it
+    /// - `loss` (default `"cross_entropy"`): or `"margin"`, the largest other logit minus the
+    ///   label's
+    /// - `convention` (default `"pixel"`): `"la2024"` sets the options below, and `step_size`
+    ///   0.01, as the notebook of arXiv 2408.01977 does
+    /// - `eps_space` (`"pixel"`): `"normalized"` measures eps after the model's normalisation
+    /// - `clip` (`true`, that is `[0.0, 1.0]`): the range of pixels; `false` for none
+    /// - `label` (`"true"`): whose loss is ascended; `"predicted"` is the model's own argmax
+    /// - `outputs` (`"class"`): the attacker sees the class logits; `"all"` shows the
+    ///   transformations' too
+    /// - `mode` (default `"eval"`): of the model under attack; its own mode, buffers and
+    ///   gradients stay as they are
+    ///
+    /// Source: Madry et al. 2018, <https://arxiv.org/abs/1706.06083>, section 2.1.
+    ///
+    /// ```rhai
+    /// let attack = pgd(#{ eps: px(8), steps: 10 });
+    /// let model = resnet18(#{ outputs: 10, stem: "small" });
+    /// let x = rand([2, 3, 8, 8]);
+    /// let x_adv = attack.perturb(model, x, tensor([3, 5]));
+    /// assert((x_adv - x).abs().max().item() <= px(8) + 1e-6);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn pgd(options: Map) -> RhaiResultOf<Attack> {
+        Ok(Attack::new(Pgd::new(options::read("pgd", options)?)?))
+    }
+
+    /// The fast gradient sign method, as a value: one step of length `eps`.
+    ///
+    /// - `eps`: in pixels of [0, 1]
+    /// - `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`: as for
+    ///   `pgd`
+    ///
+    /// Source: Goodfellow et al. 2015, <https://arxiv.org/abs/1412.6572>, section 4.
+    ///
+    /// ```rhai
+    /// let w = tensor([[1.0, -1.0], [-1.0, 1.0]]);
+    /// let x = tensor([[0.5, 0.5]]);
+    /// let x_adv = fgsm(#{ eps: 0.1 }).perturb(|x| x.matmul(w), x, tensor([0]));
+    /// assert(x_adv.allclose(tensor([[0.4, 0.6]])));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn fgsm(options: Map) -> RhaiResultOf<Attack> {
+        let fgsm: Fgsm = options::read("fgsm", options)?;
+        fgsm.check()?;
+        Ok(Attack::new(fgsm))
+    }
+
+    /// A transformation that adds normal noise to every value and clips to [0, 1].
+    ///
+    /// - `std`: standard deviation, in pixels of [0, 1]
+    ///
+    /// ```rhai
+    /// let x = full([1, 3, 8, 8], 0.5);
+    /// let noisy = gaussian_noise(#{ std: 0.1 }).perturb(x, tensor([0]));
+    /// assert(noisy.shape == x.shape && !noisy.equal(x));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn gaussian_noise(options: Map) -> RhaiResultOf<Attack> {
+        let noise: GaussianNoise = options::read("gaussian_noise", options)?;
+        noise.check()?;
+        Ok(Attack::new(noise))
+    }
+
+    /// A transformation that blurs with a Gaussian; borders are reflected.
+    ///
+    /// - `sigma`: standard deviation, in pixels of the image
+    ///
+    /// ```rhai
+    /// let x = rand([1, 3, 8, 8]);
+    /// let soft = blur(#{ sigma: 1.0 }).perturb(x, tensor([0]));
+    /// assert(soft.std().item() < x.std().item());
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn blur(options: Map) -> RhaiResultOf<Attack> {
+        let blur: Blur = options::read("blur", options)?;
+        blur.check()?;
+        Ok(Attack::new(blur))
+    }
+
+    /// A transformation that adds one number, uniform within `amount`, to each image and clips.
+    ///
+    /// - `amount`: largest change, in pixels of [0, 1]
+    ///
+    /// ```rhai
+    /// let x = full([1, 3, 2, 2], 0.5);
+    /// let y = brightness(#{ amount: 0.2 }).perturb(x, tensor([0]));
+    /// assert((y - x).abs().max().item() <= 0.2);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn brightness(options: Map) -> RhaiResultOf<Attack> {
+        let brightness: Brightness = options::read("brightness", options)?;
+        brightness.check()?;
+        Ok(Attack::new(brightness))
+    }
+
+    /// A transformation that turns each image by an angle uniform within `degrees`.
+    ///
+    /// - `degrees`: largest angle; what comes in from outside is black
+    ///
+    /// ```rhai
+    /// let x = rand([1, 3, 8, 8]);
+    /// let same = rotation(#{ degrees: 0.0 }).perturb(x, tensor([0]));
+    /// assert(same.allclose(x));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn rotation(options: Map) -> RhaiResultOf<Attack> {
+        let rotation: Rotation = options::read("rotation", options)?;
+        rotation.check()?;
+        Ok(Attack::new(rotation))
+    }
+
+    /// Changed images, shaped like `x`, without gradient.
+    ///
+    /// - `model`: attacked in eval mode through its class outputs unless the attack says
+    ///   otherwise; nothing of it is changed
+    /// - `x`: images `[n, c, h, w]` in [0, 1], of the model's dtype and device
+    /// - `y`: true classes (the wanted ones of a targeted attack), int64 `[n]`
+    ///
+    /// ```rhai
+    /// let model = sequential([Flatten(), Linear(12, 4)]);
+    /// let x = rand([2, 3, 2, 2]);
+    /// let x_adv = pgd(#{ eps: 0.0, steps: 1 }).perturb(model, x, tensor([0, 1]));
+    /// assert(x_adv.equal(x));
+    /// ```
+    #[rhai_fn(name = "perturb", return_raw)]
+    pub fn perturb(attack: Attack, model: Model, x: Tensor, y: Tensor) -> RhaiResultOf<Tensor> {
+        Ok(attack::perturb_model(&*attack.0, &model, &x, &y)?)
+    }
+
+    /// Changed images for any classifier.
+    ///
+    /// - `classifier`: a closure from pixels in [0, 1] to logits `[n, k]`
+    ///
+    /// ```rhai
+    /// let w = tensor([[1.0, -1.0], [-1.0, 1.0]]);
+    /// let attack = pgd(#{ eps: 0.1, steps: 10 });
+    /// let x_adv = attack.perturb(|x| x.matmul(w), tensor([[0.5, 0.5]]), tensor([0]));
+    /// assert(x_adv.allclose(tensor([[0.4, 0.6]])));
+    /// ```
+    #[rhai_fn(name = "perturb", return_raw)]
+    pub fn perturb_closure(
+        context: NativeCallContext,
+        attack: Attack,
+        classifier: FnPtr,
+        x: Tensor,
+        y: Tensor,
+    ) -> RhaiResultOf<Tensor> {
+        let logits = |x: &Tensor| callback::call(&context, &classifier, (x.clone(),));
+        Ok(attack.0.perturb(&Classifier::new(logits), &x, &y)?)
+    }
+
+    /// Changed images, by a transformation that needs no classifier.
+    ///
+    /// ```rhai
+    /// let x = rand([2, 3, 8, 8]);
+    /// let turned = rotation(#{ degrees: 30.0 }).perturb(x, tensor([0, 1]));
+    /// assert(turned.shape == x.shape);
+    /// ```
+    #[rhai_fn(name = "perturb", return_raw)]
+    pub fn transform(attack: Attack, x: Tensor, y: Tensor) -> RhaiResultOf<Tensor> {
+        let name = attack.0.name();
+        let none = |_: &Tensor| bail!("{name} needs a classifier: `attack.perturb(model, x, y)`");
+        Ok(attack.0.perturb(&Classifier::new(none), &x, &y)?)
+    }
+
+    /// The attack's name: `"pgd"`, `"blur"`, ...
+    ///
+    /// ```rhai
+    /// assert(fgsm(#{ eps: 0.1 }).name == "fgsm");
+    /// ```
+    #[rhai_fn(get = "name")]
+    pub fn name(attack: &mut Attack) -> String {
+        attack.0.name().to_owned()
+    }
+
+    /// The whole threat model as a map, with every default filled in.
+    ///
+    /// ```rhai
+    /// assert(pgd(#{ eps: 0.1, steps: 5 }).options.step_size == 0.05);
+    /// ```
+    #[rhai_fn(get = "options", return_raw)]
+    pub fn attack_options(attack: &mut Attack) -> RhaiResultOf<Dynamic> {
+        rhai::serde::to_dynamic(attack.0.options())
+    }
+
+    /// The threat model in words, eps in all three units: pixels, grey levels and standard
+    /// deviations of the model's normalisation.
+    ///
+    /// ```rhai
+    /// let model = resnet18(#{ outputs: 10 });
+    /// let text = pgd(#{ eps: 0.03, steps: 10 }).describe(model);
+    /// assert(text.contains("0.03 = 7.65/255 = 0.133 standard deviations"));
+    /// ```
+    #[rhai_fn(name = "describe")]
+    pub fn describe(attack: Attack, model: Model) -> String {
+        attack.description(Some(&model))
+    }
+
+    /// The norm of each image's perturbation, `[n]`.
+    ///
+    /// - `norm`: `"linf"` or `"l2"`
+    ///
+    /// ```rhai
+    /// let sizes = perturbation_size(zeros([1, 4]), full([1, 4], 0.5), "l2");
+    /// assert(sizes.to_array() == [1.0]);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn perturbation_size(x: Tensor, x_adv: Tensor, norm: &str) -> RhaiResultOf<Tensor> {
+        let norm = match norm {
+            "linf" => Norm::Linf,
+            "l2" => Norm::L2,
+            other => return Err(format!("`norm` must be \"linf\" or \"l2\", got {other:?}").into()),
+        };
+        Ok(norm.size(&x_adv.sub(&x)?)?)
+    }
+
+    /// The attack in one line, eps as a fraction and in grey levels.
+    ///
+    /// ```rhai
+    /// assert(fgsm(#{ eps: px(8) }).to_string().contains("8/255"));
+    /// ```
+    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    pub fn attack_to_string(attack: &mut Attack) -> String {
+        attack.description(None)
+    }
+
+    /// Whether two attacks are the same threat model.
+    ///
+    /// ```rhai
+    /// assert(fgsm(#{ eps: 0.1 }) == fgsm(#{ eps: 0.1 }));
+    /// ```
+    #[rhai_fn(name = "==")]
+    pub fn same_attack(a: Attack, b: Attack) -> bool {
+        a.0.name() == b.0.name() && a.0.options() == b.0.options()
+    }
+
+    /// Whether two attacks are different threat models.
+    ///
+    /// ```rhai
+    /// assert(fgsm(#{ eps: 0.1 }) != fgsm(#{ eps: 0.2 }));
+    /// ```
+    #[rhai_fn(name = "!=")]
+    pub fn other_attack(a: Attack, b: Attack) -> bool {
+        !same_attack(a, b)
+    }
+}

@@ -1,0 +1,220 @@
+//! The domain `train`: the optimiser and the schedule of its learning rate.
+
+use super::host::Host;
+use super::names::a_type;
+use super::{RhaiResultOf, options};
+use crate::nn::Model;
+use crate::torch::{self, Tensor};
+use crate::train::{Schedule, ScheduleKind, ScheduleOptions, Sgd, SgdOptions};
+use crate::{files, seed};
+use rhai::plugin::*;
+use rhai::{Array, Map};
+use std::rc::Rc;
+
+/// An optimiser as scripts hold it.
+#[derive(Clone)]
+pub struct Optimizer(Rc<Sgd>);
+
+pub fn module() -> rhai::Module {
+    let mut module = rhai::exported_module!(functions);
+    module.set_custom_type::<Optimizer>("optimizer");
+    module.set_custom_type::<Schedule>("schedule");
+    module
+}
+
+fn optimizer(parameters: Vec<(String, Tensor)>, map: Map) -> RhaiResultOf<Optimizer> {
+    let options: SgdOptions = options::read("sgd", map)?;
+    Ok(Optimizer(Rc::new(Sgd::new(parameters, options)?)))
+}
+
+#[export_module]
+pub mod functions {
+    /// Stochastic gradient descent on a model's parameters, as PyTorch defines it.
+    ///
+    /// - `lr`: learning rate
+    /// - `momentum` (default 0.0), `weight_decay` (0.0, on every parameter), `nesterov` (false)
+    ///
+    /// ```rhai
+    /// let model = sequential([Linear(3, 2)]);
+    /// let optimizer = sgd(model, #{ lr: 0.1, momentum: 0.9 });
+    /// let x = rand([8, 3]);
+    /// let before = model.forward(x).square().mean().item();
+    /// for i in 0..10 { optimizer.step(model.forward(x).square().mean()); }
+    /// assert(model.forward(x).square().mean().item() < before);
+    /// ```
+    #[rhai_fn(name = "sgd", return_raw)]
+    pub fn sgd(model: Model, options: Map) -> RhaiResultOf<Optimizer> {
+        optimizer(model.parameters(), options)
+    }
+
+    /// Stochastic gradient descent on an array of tensors that require gradients.
+    ///
+    /// ```rhai
+    /// let w = tensor([4.0]).requires_grad_();
+    /// let optimizer = sgd([w], #{ lr: 0.5 });
+    /// optimizer.step((w * w).sum());
+    /// assert(w.item() == 0.0);
+    /// ```
+    #[rhai_fn(name = "sgd", return_raw)]
+    pub fn sgd_on_tensors(tensors: Array, options: Map) -> RhaiResultOf<Optimizer> {
+        let mut parameters = Vec::new();
+        for (at, tensor) in tensors.into_iter().enumerate() {
+            let kind = tensor.type_name();
+            let tensor = tensor.try_cast::<Tensor>().ok_or_else(|| {
+                format!(
+                    "`sgd` takes a model or an array of tensors; entry {at} is {}",
+                    a_type(kind)
+                )
+            })?;
+            parameters.push((at.to_string(), tensor));
+        }
+        optimizer(parameters, options)
+    }
+
+    /// Differentiates `loss`, moves every parameter, and returns the loss as a number.
+    ///
+    /// No gradient is left behind. A loss that is not finite is an error, before anything is
+    /// changed.
+    ///
+    /// ```rhai
+    /// let w = tensor([1.0]).requires_grad_();
+    /// let loss = sgd([w], #{ lr: 0.1 }).step((w * 3.0).sum());
+    /// assert(loss == 3.0);
+    /// assert((w.item() - 0.7).abs() < 1e-6);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn step(optimizer: Optimizer, loss: Tensor) -> RhaiResultOf<f64> {
+        Ok(optimizer.0.step(&loss)?)
+    }
+
+    /// The learning rate of the steps from here on; can be assigned.
+    ///
+    /// ```rhai
+    /// let optimizer = sgd(sequential([Linear(3, 2)]), #{ lr: 0.1 });
+    /// optimizer.lr = 0.01;
+    /// assert(optimizer.lr == 0.01);
+    /// ```
+    #[rhai_fn(get = "lr")]
+    pub fn lr(optimizer: &mut Optimizer) -> f64 {
+        optimizer.0.lr()
+    }
+
+    /// Sets the learning rate of the steps from here on.
+    ///
+    /// ```rhai
+    /// let optimizer = sgd(sequential([Linear(3, 2)]), #{ lr: 0.1 });
+    /// optimizer.lr = 0.5;
+    /// assert(optimizer.lr == 0.5);
+    /// ```
+    #[rhai_fn(set = "lr", return_raw)]
+    pub fn set_lr(optimizer: &mut Optimizer, lr: f64) -> RhaiResultOf<()> {
+        Ok(optimizer.0.set_lr(lr)?)
+    }
+
+    /// The options that the optimiser was made with, as a map.
+    ///
+    /// ```rhai
+    /// assert(sgd(sequential([Linear(3, 2)]), #{ lr: 0.1 }).options.momentum == 0.0);
+    /// ```
+    #[rhai_fn(get = "options", return_raw)]
+    pub fn optimizer_options(optimizer: &mut Optimizer) -> RhaiResultOf<Dynamic> {
+        rhai::serde::to_dynamic(optimizer.0.options())
+    }
+
+    /// Writes the momentum of every parameter to a safetensors file, whole or not at all.
+    ///
+    /// ```rhai
+    /// let model = sequential([Linear(3, 2)]);
+    /// let optimizer = sgd(model, #{ lr: 0.1, momentum: 0.9 });
+    /// optimizer.step(model.forward(rand([4, 3])).sum());
+    /// optimizer.save("optimizer.safetensors");
+    /// optimizer.load("optimizer.safetensors");
+    /// ```
+    #[rhai_fn(name = "save", return_raw)]
+    pub fn save_optimizer(
+        context: NativeCallContext,
+        optimizer: Optimizer,
+        path: &str,
+    ) -> RhaiResultOf<()> {
+        let path = Host::of(&context).writable(path)?;
+        let bytes = torch::safetensors::to_bytes(&optimizer.0.state_dict())?;
+        Ok(files::write_whole(&path, &bytes)?)
+    }
+
+    /// Takes up the momentum that `save` wrote.
+    ///
+    /// ```rhai
+    /// let model = sequential([Linear(3, 2)]);
+    /// let optimizer = sgd(model, #{ lr: 0.1, momentum: 0.9 });
+    /// optimizer.save("optimizer.safetensors");
+    /// optimizer.load("optimizer.safetensors");
+    /// ```
+    #[rhai_fn(name = "load", return_raw)]
+    pub fn load_optimizer(
+        context: NativeCallContext,
+        optimizer: Optimizer,
+        path: &str,
+    ) -> RhaiResultOf<()> {
+        let path = Host::of(&context).readable(path)?;
+        Ok(optimizer
+            .0
+            .load_state_dict(torch::safetensors::load(&path)?)?)
+    }
+
+    /// How the learning rate goes from the first step to the last, as a value.
+    ///
+    /// - `kind`: `"cosine"` (to 0), `"step"` (times `gamma` at each of `milestones`) or
+    ///   `"constant"`
+    /// - `total`: number of steps, or of epochs, in all
+    /// - `warmup` (default 0): the rate rises linearly over this many first
+    /// - `milestones` (default none), `gamma` (default 0.1): for `"step"`
+    ///
+    /// Source: Loshchilov & Hutter 2017, <https://arxiv.org/abs/1608.03983>, equation 5.
+    ///
+    /// ```rhai
+    /// let cosine = schedule("cosine", #{ total: 10 });
+    /// assert(cosine.factor(0) == 1.0 && cosine.factor(10) == 0.0);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn schedule(kind: &str, options: Map) -> RhaiResultOf<Schedule> {
+        let kind = match kind {
+            "cosine" => ScheduleKind::Cosine,
+            "step" => ScheduleKind::Step,
+            "constant" => ScheduleKind::Constant,
+            other => {
+                return Err(format!(
+                    "`kind` must be \"cosine\", \"step\" or \"constant\", got {other:?}"
+                )
+                .into());
+            }
+        };
+        let options: ScheduleOptions = options::read("schedule", options)?;
+        Ok(Schedule::new(kind, options)?)
+    }
+
+    /// The share of the full learning rate that step `s` (from 0) uses.
+    ///
+    /// ```rhai
+    /// let s = schedule("step", #{ total: 10, milestones: [5], gamma: 0.5 });
+    /// assert(s.factor(4) == 1.0 && s.factor(5) == 0.5);
+    /// ```
+    pub fn factor(schedule: Schedule, s: i64) -> f64 {
+        schedule.factor(s)
+    }
+
+    /// Seeds libtorch's generator for one step: by the run's seed, a purpose and two counters.
+    ///
+    /// What a step draws then depends on nothing that was drawn before, so that a run which
+    /// resumes there draws the same.
+    ///
+    /// ```rhai
+    /// seed_step("train", 0, 5);
+    /// let a = rand([3]);
+    /// seed_step("train", 0, 5);
+    /// assert(rand([3]).equal(a));
+    /// ```
+    pub fn seed_step(context: NativeCallContext, purpose: &str, epoch: i64, step: i64) {
+        let counters = [epoch as u64, step as u64];
+        torch::manual_seed(seed::derive(Host::of(&context).seed(), purpose, &counters));
+    }
+}
