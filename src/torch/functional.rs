@@ -2,10 +2,13 @@
 
 use super::{Dtype, Tensor};
 use crate::Result;
+use serde::Deserialize;
 
 /// How the losses of a batch become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Reduction {
+    #[default]
     Mean,
     Sum,
     /// One loss for each example.
@@ -31,7 +34,8 @@ impl Reduction {
 }
 
 /// Geometry of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Conv2d {
     pub stride: i64,
     pub padding: i64,

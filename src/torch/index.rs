@@ -1,6 +1,6 @@
 //! Parts of a tensor: indices, slices, masks.
 
-use super::{Dtype, Operand, Scalar, Tensor};
+use super::{Device, Dtype, Operand, Scalar, Tensor};
 use crate::Result;
 
 /// What one position of `x[[...]]` asks for.
@@ -14,16 +14,66 @@ pub enum Index {
     Tensor(Tensor),
 }
 
+impl Index {
+    /// How many dimensions of the indexed tensor it looks at.
+    pub fn dimensions(&self) -> usize {
+        match self {
+            Index::Tensor(mask) if matches!(mask.dtype(), Ok(Dtype::Bool)) => mask.ndim(),
+            _ => 1,
+        }
+    }
+}
+
+fn raw(picked: &[Option<Tensor>]) -> Vec<Option<&tch::Tensor>> {
+    picked.iter().map(|p| p.as_ref().map(|t| &*t.0)).collect()
+}
+
+fn tensors(picked: &[Option<Tensor>]) -> Vec<&Tensor> {
+    picked.iter().flatten().collect()
+}
+
 impl Tensor {
     /// The part that `indices` ask for, one for each leading dimension.
+    ///
+    /// As in PyTorch, several tensors are read together, entry by entry: with rows and columns
+    /// `[n]` the result is `[n]`, not `[n, n]`.
     pub fn index(&self, indices: &[Index]) -> Result<Tensor> {
-        let consumed: usize = indices
-            .iter()
-            .map(|index| match index {
-                Index::Tensor(mask) if matches!(mask.dtype(), Ok(Dtype::Bool)) => mask.ndim(),
-                _ => 1,
-            })
-            .sum();
+        let (part, picked) = self.locate(indices)?;
+        if picked.is_empty() {
+            return Ok(part);
+        }
+        let result = part.0.f_index(&raw(&picked));
+        part.result("index", &tensors(&picked), result)
+    }
+
+    /// A copy whose part at `indices` is `value`, broadcast and in this dtype. Gradients pass
+    /// through both.
+    pub fn with_index(&self, indices: &[Index], value: impl Into<Operand>) -> Result<Tensor> {
+        let value = value.into().beside(self)?;
+        let dtype = self.dtype()?;
+        ensure!(
+            dtype.is_float() || !value.dtype()?.is_float(),
+            "a tensor of {dtype} cannot hold {} values; make it a floating-point tensor first",
+            value.dtype()?
+        );
+        let value = value.to_like(self)?;
+        let copy = self.fresh()?;
+        let (part, picked) = copy.locate(indices)?;
+        let mut target = part.0.shallow_clone();
+        let written = match picked.is_empty() {
+            true => target.f_copy_(&value.0),
+            false => target
+                .f_index_put_(&raw(&picked), &value.0, false)
+                .map(drop),
+        };
+        written.map_err(|error| part.failure("index", &[&value], &error))?;
+        Ok(copy)
+    }
+
+    /// Integers and slices are applied at once, as views; what tensors pick is left, by
+    /// dimension of the view.
+    fn locate(&self, indices: &[Index]) -> Result<(Tensor, Vec<Option<Tensor>>)> {
+        let consumed: usize = indices.iter().map(Index::dimensions).sum();
         ensure!(
             consumed <= self.ndim(),
             "{consumed} indices for a tensor of shape {:?}, which has {} dimensions",
@@ -32,33 +82,64 @@ impl Tensor {
         );
         let mut part = self.clone();
         let mut dim = 0;
+        let mut picked = Vec::new();
         for index in indices {
             match index {
-                Index::At(at) => part = part.select(dim, *at)?,
+                Index::At(at) => {
+                    part = part.select(dim, *at)?;
+                    continue;
+                }
                 Index::Slice(start, end) => {
                     part = part.slice(dim, *start, *end)?;
-                    dim += 1;
+                    picked.push(None);
                 }
-                Index::Tensor(picked) => {
-                    part = part.pick(dim, picked)?;
-                    dim += 1;
+                Index::Tensor(indices) => {
+                    part.check_picked(dim, indices)?;
+                    picked.push(Some(indices.clone()));
                 }
             }
+            dim += index.dimensions() as i64;
         }
-        Ok(part)
+        if picked.iter().all(Option::is_none) {
+            picked.clear();
+        }
+        Ok((part, picked))
     }
 
-    fn pick(&self, dim: i64, picked: &Tensor) -> Result<Tensor> {
-        match picked.dtype()? {
-            Dtype::Bool | Dtype::Int64 => {}
+    fn check_picked(&self, dim: i64, indices: &Tensor) -> Result<()> {
+        match indices.dtype()? {
+            Dtype::Int64 => indices.check_indices("index", self.dim(dim)?, true),
+            Dtype::Bool => {
+                let from = usize::try_from(dim).unwrap_or(0);
+                let masked: Vec<i64> = self.shape().into_iter().skip(from).collect();
+                ensure!(
+                    indices.ndim() > 0 && masked.starts_with(&indices.shape()),
+                    "a mask must be shaped like the dimensions it picks from, {masked:?}, got {}",
+                    indices.signature()
+                );
+                Ok(())
+            }
             _ => bail!(
                 "a tensor index must be int64 or bool, got {}",
-                picked.signature()
+                indices.signature()
             ),
         }
-        let mut indices: Vec<Option<&tch::Tensor>> = vec![None; usize::try_from(dim).unwrap_or(0)];
-        indices.push(Some(&picked.0));
-        self.result("index", &[picked], self.0.f_index(&indices))
+    }
+
+    /// On a GPU an index out of range would poison the whole process: it is looked for there.
+    /// On the CPU libtorch looks by itself.
+    fn check_indices(&self, what: &str, size: i64, negative: bool) -> Result<()> {
+        if self.device() == Device::Cpu || self.numel() == 0 {
+            return Ok(());
+        }
+        let lowest = if negative { -size } else { 0 };
+        for found in [self.amin()?.item_i64()?, self.amax()?.item_i64()?] {
+            ensure!(
+                lowest <= found && found < size,
+                "`{what}`: index {found} is out of range for a dimension of size {size}"
+            );
+        }
+        Ok(())
     }
 
     /// Entry `at` along `dim`, which disappears.
@@ -83,6 +164,7 @@ impl Tensor {
 
     /// Entries along `dim` in the order of the int64 `indices`.
     pub fn index_select(&self, dim: i64, indices: &Tensor) -> Result<Tensor> {
+        indices.check_indices("index_select", self.dim(dim)?, false)?;
         self.result(
             "index_select",
             &[indices],
@@ -92,6 +174,7 @@ impl Tensor {
 
     /// out[i][j] = self[i][indices[i][j]] for dim 1, and so on.
     pub fn gather(&self, dim: i64, indices: &Tensor) -> Result<Tensor> {
+        indices.check_indices("gather", self.dim(dim)?, false)?;
         self.result(
             "gather",
             &[indices],
@@ -106,6 +189,7 @@ impl Tensor {
         indices: &Tensor,
         values: impl Into<Operand>,
     ) -> Result<Tensor> {
+        indices.check_indices("scatter", self.dim(dim)?, false)?;
         match values.into() {
             Operand::Tensor(values) => {
                 let result = self.0.f_scatter(dim, &indices.0, &values.0);

@@ -1,6 +1,6 @@
 //! Entry by entry: arithmetic with broadcasting, comparison, elementary functions.
 
-use super::{Dtype, Operand, Scalar, Tensor};
+use super::{Operand, Scalar, Tensor};
 use crate::Result;
 
 macro_rules! binary {
@@ -74,14 +74,17 @@ impl Tensor {
         self.result("sub", &[], self.0.f_rsub_scalar(scalar.into().tch()))
     }
 
-    /// scalar / self.
+    /// scalar / self: the quotient, rounded once.
     pub fn rdiv(&self, scalar: impl Into<Scalar>) -> Result<Tensor> {
-        let inverse = self.result("div", &[], self.0.f_reciprocal())?;
         match scalar.into() {
-            Scalar::Float(1.0) | Scalar::Int(1) => Ok(inverse),
-            // The quotient itself, rounded once: not the product with the reciprocal.
-            scalar => self.full_like(scalar)?.div(self),
+            Scalar::Float(1.0) | Scalar::Int(1) => self.result("div", &[], self.0.f_reciprocal()),
+            scalar => Operand::Scalar(scalar).beside(self)?.div(self),
         }
+    }
+
+    /// scalar % self, with the sign of self.
+    pub fn rremainder(&self, scalar: impl Into<Scalar>) -> Result<Tensor> {
+        Operand::Scalar(scalar.into()).beside(self)?.remainder(self)
     }
 
     /// scalar raised to each entry.
@@ -93,27 +96,16 @@ impl Tensor {
         )
     }
 
-    /// A tensor without dimensions that holds `scalar`, on this device; floating-point where
-    /// either is.
-    fn full_like(&self, scalar: Scalar) -> Result<Tensor> {
-        let own = self.dtype()?;
-        let dtype = if own.is_float() { own } else { Dtype::Float32 };
-        super::full(
-            &[],
-            scalar,
-            super::Like {
-                dtype,
-                device: self.device(),
-            },
-        )
+    /// The larger of each two entries.
+    pub fn maximum(&self, other: impl Into<Operand>) -> Result<Tensor> {
+        let other = other.into().beside(self)?;
+        self.result("maximum", &[&other], self.0.f_maximum(&other.0))
     }
 
-    pub fn maximum(&self, other: &Tensor) -> Result<Tensor> {
-        self.result("maximum", &[other], self.0.f_maximum(&other.0))
-    }
-
-    pub fn minimum(&self, other: &Tensor) -> Result<Tensor> {
-        self.result("minimum", &[other], self.0.f_minimum(&other.0))
+    /// The smaller of each two entries.
+    pub fn minimum(&self, other: impl Into<Operand>) -> Result<Tensor> {
+        let other = other.into().beside(self)?;
+        self.result("minimum", &[&other], self.0.f_minimum(&other.0))
     }
 
     /// Entries below `low` become `low`, entries above `high` become `high`.
@@ -144,6 +136,15 @@ impl Tensor {
 
     pub fn logical_or(&self, other: &Tensor) -> Result<Tensor> {
         self.result("logical_or", &[other], self.0.f_logical_or(&other.0))
+    }
+
+    pub fn logical_xor(&self, other: &Tensor) -> Result<Tensor> {
+        self.result("logical_xor", &[other], self.0.f_logical_xor(&other.0))
+    }
+
+    /// The sum of the products of two vectors.
+    pub fn dot(&self, other: &Tensor) -> Result<Tensor> {
+        self.result("dot", &[other], self.0.f_dot(&other.0))
     }
 
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {

@@ -17,7 +17,6 @@ macro_rules! whole {
 
 whole! {
     sum: |x| x.f_sum(None::<tch::Kind>);
-    mean: |x| x.f_mean(None::<tch::Kind>);
     prod: |x| x.f_prod(None::<tch::Kind>);
     amax: |x| x.f_amax([0_i64; 0], false);
     amin: |x| x.f_amin([0_i64; 0], false);
@@ -42,7 +41,6 @@ macro_rules! along {
 
 along! {
     sum_dim: |x, dim, keep| x.f_sum_dim_intlist(&[dim][..], keep, None::<tch::Kind>);
-    mean_dim: |x, dim, keep| x.f_mean_dim(&[dim][..], keep, None::<tch::Kind>);
     prod_dim: |x, dim, keep| x.f_prod_dim_int(dim, keep, None::<tch::Kind>);
     amax_dim: |x, dim, keep| x.f_amax([dim], keep);
     amin_dim: |x, dim, keep| x.f_amin([dim], keep);
@@ -60,8 +58,20 @@ impl Tensor {
         self.result("sum", &[], result)
     }
 
+    /// Over all entries.
+    pub fn mean(&self) -> Result<Tensor> {
+        self.check_float("mean")?;
+        self.result("mean", &[], self.0.f_mean(None::<tch::Kind>))
+    }
+
+    /// Along one dimension; it stays with size 1 where `keepdim`.
+    pub fn mean_dim(&self, dim: i64, keepdim: bool) -> Result<Tensor> {
+        self.mean_dims(&[dim], keepdim)
+    }
+
     /// Mean along several dimensions at once.
     pub fn mean_dims(&self, dims: &[i64], keepdim: bool) -> Result<Tensor> {
+        self.check_float("mean")?;
         self.result(
             "mean",
             &[],
@@ -71,14 +81,30 @@ impl Tensor {
 
     /// Variance over all entries, divided by n - `correction`.
     pub fn variance(&self, correction: i64) -> Result<Tensor> {
+        self.check_float("variance")?;
         let result = self.0.f_var_correction(None::<&[i64]>, correction, false);
         self.result("variance", &[], result)
     }
 
-    /// Variance along one dimension, divided by n - `correction`.
-    pub fn variance_dim(&self, dim: i64, correction: i64, keepdim: bool) -> Result<Tensor> {
-        let result = self.0.f_var_correction(&[dim][..], correction, keepdim);
+    /// Variance along some dimensions, divided by n - `correction`.
+    pub fn variance_dims(&self, dims: &[i64], correction: i64, keepdim: bool) -> Result<Tensor> {
+        self.check_float("variance")?;
+        let result = self.0.f_var_correction(dims, correction, keepdim);
         self.result("variance", &[], result)
+    }
+
+    /// Standard deviation over all entries, from the sum divided by n - `correction`.
+    pub fn std(&self, correction: i64) -> Result<Tensor> {
+        self.check_float("std")?;
+        let result = self.0.f_std_correction(None::<&[i64]>, correction, false);
+        self.result("std", &[], result)
+    }
+
+    /// Standard deviation along some dimensions.
+    pub fn std_dims(&self, dims: &[i64], correction: i64, keepdim: bool) -> Result<Tensor> {
+        self.check_float("std")?;
+        let result = self.0.f_std_correction(dims, correction, keepdim);
+        self.result("std", &[], result)
     }
 
     /// The p-norm over all entries; infinity gives the largest absolute value.
@@ -124,6 +150,15 @@ impl Tensor {
     /// Number of entries that are not zero, or true.
     pub fn count_nonzero(&self) -> Result<i64> {
         self.ne(0_i64)?.to_dtype(Dtype::Int64)?.sum()?.item_i64()
+    }
+
+    fn check_float(&self, what: &str) -> Result<()> {
+        ensure!(
+            self.dtype()?.is_float(),
+            "`{what}` takes a floating-point tensor, got {}; `float()` makes it one",
+            self.signature()
+        );
+        Ok(())
     }
 
     fn pair(

@@ -56,6 +56,14 @@ impl Tensor {
             .permute(&[0, 3, 1, 2])
     }
 
+    /// Parts of `size` entries along `dim`; the last may be smaller.
+    pub fn split(&self, size: i64, dim: i64) -> Result<Vec<Tensor>> {
+        ensure!(size > 0, "`split`: `size` must be positive, got {size}");
+        let parts = self.0.f_split(size, dim);
+        let parts = parts.map_err(|error| self.failure("split", &[], &error))?;
+        Ok(parts.into_iter().map(Tensor::wrap).collect())
+    }
+
     /// `[n]` to `[n, 1, 1, ...]`, so that it broadcasts over examples shaped like `other`.
     pub fn broadcast_to_examples(&self, other: &Tensor) -> Result<Tensor> {
         let mut shape = vec![1; other.ndim()];

@@ -29,6 +29,17 @@ impl Scalar {
     }
 }
 
+impl Scalar {
+    /// A tensor without dimensions: int64 or float32, as PyTorch makes of a number.
+    pub fn to_tensor(self, device: Device) -> Result<Tensor> {
+        let dtype = match self {
+            Scalar::Int(_) => Dtype::Int64,
+            Scalar::Float(_) => Dtype::Float32,
+        };
+        super::full(&[], self, super::Like { dtype, device })
+    }
+}
+
 impl From<f64> for Scalar {
     fn from(value: f64) -> Self {
         Scalar::Float(value)
@@ -46,6 +57,23 @@ impl From<i64> for Scalar {
 pub enum Operand {
     Tensor(Tensor),
     Scalar(Scalar),
+}
+
+impl Operand {
+    /// The tensor, or a number as a tensor without dimensions that leaves the dtype of `other`
+    /// alone where arithmetic would.
+    pub fn beside(self, other: &Tensor) -> Result<Tensor> {
+        let value = match self {
+            Operand::Tensor(tensor) => return Ok(tensor),
+            Operand::Scalar(value) => value,
+        };
+        let own = other.dtype()?;
+        match value {
+            Scalar::Float(_) if !own.is_float() => value.to_tensor(other.device()),
+            Scalar::Int(_) if own == Dtype::Bool => value.to_tensor(other.device()),
+            _ => super::full(&[], value, other.like()?),
+        }
+    }
 }
 
 impl<T: Into<Scalar>> From<T> for Operand {
@@ -205,6 +233,12 @@ impl Tensor {
     /// On the device and with the dtype of `other`.
     pub fn to_like(&self, other: &Tensor) -> Result<Tensor> {
         self.to_device(other.device())?.to_dtype(other.dtype()?)
+    }
+
+    /// A copy of the entries through which gradients pass.
+    pub fn fresh(&self) -> Result<Tensor> {
+        let copy = self.0.f_to_dtype(self.dtype()?.kind(), false, true);
+        self.result("clone", &[], copy)
     }
 
     /// A copy that shares nothing.
