@@ -77,8 +77,10 @@ impl Host {
         self.0.seed.get()
     }
 
+    /// Sets the run's seed, and libtorch's generator to it.
     pub fn set_seed(&self, seed: u64) {
         self.0.seed.set(seed);
+        crate::torch::manual_seed(seed);
     }
 
     /// What `--device` says; `auto` without it.

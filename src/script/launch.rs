@@ -42,6 +42,8 @@ fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Fail
     let ast = compile_file(host, engine, script)?;
     check_settings(host, &ast)?;
     host.create_run_folder()?;
+    // A script that never says `seed(n)` gives the same numbers each time too.
+    host.set_seed(host.seed());
     match engine.run_ast(&ast) {
         // `exit()` is a way to finish.
         Err(error) if matches!(*error, EvalAltResult::Exit(..)) => Ok(()),
