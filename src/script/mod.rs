@@ -23,6 +23,7 @@ mod permissions;
 mod resolver;
 mod sentences;
 mod sources;
+mod tensor;
 pub mod thread;
 mod train;
 
@@ -48,6 +49,7 @@ pub type RhaiResultOf<T> = std::result::Result<T, Failure>;
 pub fn domains() -> Vec<(&'static str, fn() -> rhai::Module)> {
     vec![
         ("core", core::module),
+        ("tensor", tensor::module),
         ("nn", nn::module),
         ("attack", attack::module),
         ("label", label::module),
