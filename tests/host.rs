@@ -1,5 +1,6 @@
 //! The program as its users meet it: what it prints and its exit codes.
 
+use rhobust::script::{self, Ending, Settings};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -102,7 +103,8 @@ impl Outcome {
 }
 
 /// Every script in `tests/scripts` fails with the error in its first line, at the place in its
-/// second: `line:column`, or `file:line:column` in a module.
+/// second: `line:column`, or `file:line:column` in a module. They run in this process, whose
+/// current folder no other test looks at.
 #[test]
 fn scripts_fail_with_the_error_they_announce() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
@@ -115,6 +117,7 @@ fn scripts_fail_with_the_error_they_announce() {
         })
         .collect();
     scripts.sort();
+    std::env::set_current_dir(&folder).unwrap();
     let mut wrong = String::new();
     for script in scripts {
         let text = fs::read_to_string(&script).unwrap();
@@ -126,25 +129,22 @@ fn scripts_fail_with_the_error_they_announce() {
         let at = lines.next().and_then(|line| line.strip_prefix("// at "));
         let name = script.file_name().unwrap().to_str().unwrap();
         let out = tempfile::tempdir().unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_rhobust"))
-            .current_dir(&folder)
-            .args(["run", name, "--out"])
-            .arg(out.path())
-            .output()
-            .unwrap();
-        let outcome = Outcome::of(output);
+        let settings = Settings {
+            script: Some(name.into()),
+            out: Some(out.path().into()),
+            ..Settings::default()
+        };
+        let Ending::Failed(report) = script::run(settings) else {
+            panic!("{name} has no error");
+        };
         let place = match at {
             Some(at) if at.starts_with(char::is_numeric) => format!("--> {name}:{at}\n"),
             Some(at) => format!("--> {at}"),
             None => String::new(),
         };
-        if !outcome.stderr.starts_with(error) || !outcome.stderr.contains(&place) {
-            wrong += &format!(
-                "{name}: expected\n{error}\n{place}\ngot\n{}\n\n",
-                outcome.stderr
-            );
+        if !report.starts_with(error) || !report.contains(&place) {
+            wrong += format!("{name}: expected\n{error}\n{place}\ngot\n{report}\n\n").as_str();
         }
-        outcome.is_clean_error();
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -163,6 +163,14 @@ fn an_error_shows_its_line_and_the_calls_that_led_there() {
                   in function `apply`, called from lib.rhai:2:5\n\
                   in function `twice`, called from main.rhai:2:6\n",
         ]);
+}
+
+#[test]
+fn closures_called_by_native_code_know_their_host() {
+    Session::script("import \"lib\" as lib;\nprint([1].map(|x| lib::f(|| seed())));\n")
+        .file("lib.rhai", "fn f(g) { [0].map(|_x| g.call() + seed())[0] }")
+        .args(&["--seed", "21"])
+        .prints("[42]\n");
 }
 
 #[test]
@@ -198,28 +206,35 @@ mod limits {
             format!("let x = {};", "`${".repeat(n)),
             format!("{}1", "let x = switch 1 { _ => ".repeat(n / 4)),
         ];
-        for script in nests {
-            let session = Session::script(&script);
-            let outcome = session.output();
-            let begin = &script[..60.min(script.len())];
-            match outcome.code {
-                // A long chain that is not nested may well work.
-                Some(0) => {}
-                _ => outcome.is_clean_error(),
+        let folder = tempfile::tempdir().unwrap();
+        for (index, text) in nests.iter().enumerate() {
+            let script = folder.path().join(format!("{index}.rhai"));
+            fs::write(&script, text).unwrap();
+            let settings = Settings {
+                script: Some(script),
+                out: Some(folder.path().join(format!("run{index}"))),
+                ..Settings::default()
+            };
+            // A long chain that is not nested may well work.
+            if let Ending::Failed(report) = script::run(settings) {
+                let begin = &text[..60.min(text.len())];
+                assert!(report.starts_with("error: "), "{begin}: {report}");
+                assert!(!report.contains("internal error"), "{begin}: {report}");
+                assert!(report.len() < 2_000, "{begin}: {report}");
             }
-            assert!(outcome.stderr.len() < 2_000, "{begin}: {}", outcome.stderr);
         }
     }
 
-    /// 64 levels of calls, each through a closure and a native function.
+    /// Calls through closures and native functions, each within nested expressions.
     #[test]
     fn what_the_limits_allow_fits_the_stack() {
-        let deep = format!("let x = {}1{};", "(".repeat(50), ")".repeat(50));
-        Session::script(&deep).prints("");
-        Session::script(
-            "fn down(n) { if n == 0 { return 0; } [n].map(|m| down(m - 1))[0] }\nprint(down(25));\n",
-        )
-        .prints("0\n");
+        let call = format!(
+            "{}[n].map(|m| down(m - 1))[0]{}",
+            "(".repeat(50),
+            ")".repeat(50)
+        );
+        let script = format!("fn down(n) {{ if n == 0 {{ return 0; }} {call} }}\nprint(down(25));");
+        Session::script(&script).prints("0\n");
     }
 
     /// Values that nest without limit overflow any stack when they are freed.
@@ -245,12 +260,9 @@ mod limits {
     #[test]
     fn the_largest_script_is_parsed_in_seconds() {
         let size = rhobust::script::MAX_SOURCE;
-        let many: String = (0..)
-            .map(|i| format!("let v{i}=v0;"))
-            .take(size / 14)
-            .collect();
-        let text: String = ["let v0=1;", &many[10..size - 20]].concat();
-        let text = &text[..text.rfind(';').unwrap() + 1];
+        let many: String = (1..size / 10).map(|i| format!("let v{i}=v0;")).collect();
+        let text = format!("let v0=1;{many}");
+        let text = &text[..text[..size].rfind(';').unwrap() + 1];
         let start = Instant::now();
         let outcome = Session::script(text).check().output();
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -332,7 +344,10 @@ mod parameters {
             session.fails(&[part]);
             assert_eq!(session.output().stdout, "", "nothing ran");
         };
-        fails("epoch=3", "there is no");
+        fails(
+            "epoch=3",
+            "the script has no parameter `epoch`; did you mean `epochs`?",
+        );
         fails(
             "epochs=abc",
             "--set epochs=abc: `epochs` must be an integer",
