@@ -45,3 +45,41 @@ impl From<Error> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{Host, RhaiResultOf, Settings, engine};
+    use rhai::Engine;
+
+    /// An engine in which `apply(f)` calls a closure through a domain that wants an int.
+    fn with_apply() -> Engine {
+        let mut engine = engine(Host::new(Settings::default()).unwrap());
+        let apply = |context: NativeCallContext, f: FnPtr| -> RhaiResultOf<i64> {
+            let domain = |g: &dyn Fn() -> Result<i64>| g();
+            Ok(domain(&|| call(&context, &f, ()))?)
+        };
+        engine.register_fn("apply", apply);
+        engine
+    }
+
+    #[test]
+    fn a_closure_error_keeps_its_own_position() {
+        let error = with_apply().eval::<i64>("apply(||\n  1 / 0)").unwrap_err();
+        assert_eq!(error.position().line(), Some(1), "{error:?}");
+        assert_eq!(error.unwrap_inner().position().line(), Some(2), "{error:?}");
+    }
+
+    #[test]
+    fn a_closure_must_return_what_is_wanted() {
+        assert_eq!(with_apply().eval::<i64>("apply(|| 41) + 1").unwrap(), 42);
+        let error = with_apply()
+            .eval::<i64>("apply(|| \"x\")")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("the closure must return an int, got a string"),
+            "{error}"
+        );
+    }
+}

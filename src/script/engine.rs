@@ -10,9 +10,10 @@ use rhai::{Engine, OptimizationLevel};
 mod limits {
     /// Nested calls. Closures called by native code (an attack within a training loop within
     /// `no_grad`) need a few levels each.
-    pub const CALL_LEVELS: usize = 64;
-    /// Nesting of statements and expressions, at the top and in functions alike.
-    pub const EXPRESSION_DEPTH: usize = 64;
+    pub const CALL_LEVELS: usize = 128;
+    /// Nesting of statements and expressions, at the top and in functions alike. A pair of
+    /// parentheses counts twice.
+    pub const EXPRESSION_DEPTH: usize = 128;
     /// Characters of one string, 16 Mi.
     pub const STRING: usize = 1 << 24;
     /// Elements of one array, those of nested arrays included. Tensors are not arrays.
@@ -28,7 +29,7 @@ mod limits {
 
 /// The largest script in bytes. Rhai's parser compares each variable with all those before it
 /// and cannot be stopped; a script of this size that does nothing but declare variables takes
-/// about two seconds.
+/// about three seconds.
 pub const MAX_SOURCE: usize = 128 * 1024;
 
 /// An engine for `host`, with all domains registered.

@@ -31,6 +31,8 @@ impl Functions {
         for (name, form) in list {
             functions.entry(name).or_default().push(form);
         }
+        // The engine's own order differs from run to run.
+        functions.values_mut().for_each(|forms| forms.sort());
         Functions(functions)
     }
 

@@ -301,7 +301,7 @@ mod tests {
             ),
             (
                 "#{eps: 0.1, inner: #{warm: 1}}",
-                "option `inner` of pgd has no option `warm` (options: warmup)",
+                "option `inner` of pgd has no option `warm`; did you mean `warmup`? (options: warmup)",
             ),
             (
                 "#{eps: 0.1, inner: \"x\"}",

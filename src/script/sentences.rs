@@ -13,6 +13,7 @@ pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Pl
     let scene = Scene {
         engine,
         outline: place.map(|place| outline(engine, place)),
+        at_end: place.is_some_and(|place| place.line > place.source.text.lines().count()),
     };
     match error {
         ErrorRuntime(value, _) => thrown(value),
@@ -112,6 +113,10 @@ fn arithmetic(text: &str) -> String {
     }
 }
 
+fn reserved_eval() -> String {
+    "`eval` is reserved; a model's evaluation mode is `model.train(false)`".into()
+}
+
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
@@ -124,6 +129,8 @@ fn lower_first(text: &str) -> String {
 struct Scene<'a> {
     engine: &'a Engine,
     outline: Option<Outline>,
+    /// Whether the error is behind the last line of the file.
+    at_end: bool,
 }
 
 impl Scene<'_> {
@@ -265,16 +272,21 @@ impl Scene<'_> {
         use ParseErrorType::*;
         match kind {
             UnexpectedEOF => "the script ends in the middle of something".into(),
+            BadInput(LexError::ImproperSymbol(name, _)) if name == "eval" => reserved_eval(),
             BadInput(LexError::UnterminatedString) => "the string has no closing quote".into(),
             BadInput(LexError::UnexpectedInput(text)) => format!("`{text}` does not belong here"),
             BadInput(LexError::MalformedNumber(text)) => format!("`{text}` is not a number"),
             BadInput(other) => lower_first(&other.to_string()),
+            MissingToken(..) if self.at_end => {
+                "the script ends in the middle of something; is a closing brace missing?".into()
+            }
+            MismatchedType(wanted, given) => {
+                format!("{given} cannot stand here, where {wanted} is needed")
+            }
             MissingToken(token, purpose) => format!("`{token}` is missing {purpose}"),
             VariableUndefined(name) => self.unknown_variable(name),
             ModuleUndefined(name) => self.unknown_module(name),
-            Reserved(name) if name == "eval" => {
-                "`eval` is reserved; a model's evaluation mode is `model.train(false)`".into()
-            }
+            Reserved(name) if name == "eval" => reserved_eval(),
             Reserved(name) => format!("`{name}` is a reserved word"),
             ExprTooDeep => format!(
                 "expressions and blocks may be nested {} deep; name a part of this with `let`",

@@ -1,0 +1,118 @@
+//! Documentation is run: every function that scripts can call has a comment with an example,
+//! and every example works in a fresh engine.
+
+use rhobust::script::{Host, Settings, compile, domains, engine, errors, stdlib, thread};
+use std::collections::BTreeMap;
+
+/// A function as its documentation names it, with its comment.
+type Documented = (String, String);
+
+fn native_functions() -> Vec<Documented> {
+    let mut functions = BTreeMap::new();
+    for (domain, module) in domains() {
+        let mut bare = rhai::Engine::new_raw();
+        bare.register_global_module(module().into());
+        let list = bare.collect_fn_metadata(
+            None,
+            |info| {
+                Some((
+                    info.metadata.gen_signature(|t| t.into()),
+                    info.metadata.comments.join("\n"),
+                ))
+            },
+            false,
+        );
+        for (signature, comment) in list {
+            functions.insert(format!("{domain}: {signature}"), comment);
+        }
+    }
+    functions.into_iter().collect()
+}
+
+/// Functions of the library, each with the import that its example needs.
+fn library_functions() -> Vec<Documented> {
+    let mut functions = Vec::new();
+    for (module, text) in stdlib() {
+        let ast = rhai::Engine::new()
+            .compile(text)
+            .unwrap_or_else(|e| panic!("{module}: {e}"));
+        for function in ast.iter_functions() {
+            let public = function.access == rhai::FnAccess::Public;
+            if public && !function.name.starts_with("anon$") {
+                functions.push((
+                    format!("{module}: {function}"),
+                    function.comments.join("\n"),
+                ));
+            }
+        }
+    }
+    functions
+}
+
+/// The texts of the ```rhai blocks in a `///` comment.
+fn examples(comment: &str) -> Vec<String> {
+    let lines = comment.lines().map(|line| {
+        let line = line.trim_start().trim_start_matches("///");
+        line.strip_prefix(' ').unwrap_or(line)
+    });
+    let mut examples = Vec::new();
+    let mut open: Option<String> = None;
+    for line in lines {
+        match (&mut open, line.trim()) {
+            (None, "```rhai") => open = Some(String::new()),
+            (Some(_), "```") => examples.extend(open.take()),
+            (Some(text), _) => *text += &format!("{line}\n"),
+            (None, _) => {}
+        }
+    }
+    examples
+}
+
+/// Runs an example in an engine of its own, with a new run folder; the error's report if any.
+fn run(name: &str, text: &str) -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let settings = Settings {
+        out: Some(folder.path().join("run")),
+        ..Settings::default()
+    };
+    let host = Host::new(settings).map_err(|error| error.to_string())?;
+    host.set_printer(|_| {});
+    host.create_run_folder()
+        .map_err(|error| error.to_string())?;
+    let engine = engine(host.clone());
+    compile(&host, &engine, name, None, text.to_owned())
+        .and_then(|ast| engine.run_ast(&ast))
+        .map_err(|error| errors::report(&engine, &error))
+}
+
+fn all_work(functions: Vec<Documented>) {
+    let problems = thread::with_large_stack(move || {
+        let mut problems = String::new();
+        for (name, comment) in functions {
+            let examples = examples(&comment);
+            if examples.is_empty() {
+                problems += &format!("{name}: no example\n");
+            }
+            for example in examples {
+                if let Err(report) = run(&name, &example) {
+                    problems += &format!("{report}\n");
+                }
+            }
+        }
+        problems
+    });
+    let problems = problems.unwrap();
+    assert!(problems.is_empty(), "{problems}");
+}
+
+#[test]
+fn every_native_function_has_an_example_that_works() {
+    let functions = native_functions();
+    assert!(functions.len() > 5);
+    all_work(functions);
+}
+
+#[test]
+fn every_library_function_has_an_example_that_works() {
+    all_work(library_functions());
+}

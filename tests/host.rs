@@ -1,0 +1,482 @@
+//! The program as its users meet it: what it prints and its exit codes.
+
+use rhobust::script::{self, Ending, Settings};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A folder with scripts, and the program's arguments.
+struct Session {
+    folder: TempDir,
+    command: &'static str,
+    args: Vec<String>,
+}
+
+impl Session {
+    /// `rhobust run main.rhai` with this text.
+    fn script(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session {
+            folder,
+            command: "run",
+            args: Vec::new(),
+        };
+        session.file("main.rhai", text)
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn check(mut self) -> Self {
+        self.command = "check";
+        self
+    }
+
+    fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|arg| arg.to_string()));
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rhobust"));
+        command
+            .current_dir(&self.folder)
+            .arg(self.command)
+            .arg("main.rhai")
+            .args(&self.args);
+        command
+    }
+
+    fn output(&self) -> Outcome {
+        Outcome::of(self.command().output().unwrap())
+    }
+
+    fn prints(&self, expected: &str) {
+        let outcome = self.output();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert_eq!(outcome.stdout, expected, "{outcome:?}");
+    }
+
+    fn fails(&self, parts: &[&str]) {
+        let outcome = self.output();
+        outcome.is_clean_error();
+        for part in parts {
+            assert!(outcome.stderr.contains(part), "no {part:?} in {outcome:#?}");
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    fn of(output: Output) -> Self {
+        Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into(),
+            stderr: String::from_utf8_lossy(&output.stderr).into(),
+        }
+    }
+
+    /// Exit code 1, one report, nothing of a crash.
+    fn is_clean_error(&self) {
+        assert_eq!(self.code, Some(1), "{self:#?}");
+        assert!(self.stderr.starts_with("error: "), "{self:#?}");
+        for word in ["panick", "internal error", "RUST_BACKTRACE", "ErrorRuntime"] {
+            assert!(!self.stderr.contains(word), "{self:#?}");
+        }
+    }
+}
+
+/// Every script in `tests/scripts` fails with the error in its first line, at the place in its
+/// second: `line:column`, or `file:line:column` in a module. They run in this process, whose
+/// current folder no other test looks at.
+#[test]
+fn scripts_fail_with_the_error_they_announce() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let mut scripts: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "rhai")
+        })
+        .collect();
+    scripts.sort();
+    std::env::set_current_dir(&folder).unwrap();
+    let mut wrong = String::new();
+    for script in scripts {
+        let text = fs::read_to_string(&script).unwrap();
+        let mut lines = text.lines();
+        let error = lines
+            .next()
+            .and_then(|line| line.strip_prefix("// "))
+            .unwrap();
+        let at = lines.next().and_then(|line| line.strip_prefix("// at "));
+        let name = script.file_name().unwrap().to_str().unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            script: Some(name.into()),
+            out: Some(out.path().into()),
+            ..Settings::default()
+        };
+        let Ending::Failed(report) = script::run(settings) else {
+            panic!("{name} has no error");
+        };
+        let place = match at {
+            Some(at) if at.starts_with(char::is_numeric) => format!("--> {name}:{at}\n"),
+            Some(at) => format!("--> {at}"),
+            None => String::new(),
+        };
+        if !report.starts_with(error) || !report.contains(&place) {
+            wrong += format!("{name}: expected\n{error}\n{place}\ngot\n{report}\n\n").as_str();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn an_error_shows_its_line_and_the_calls_that_led_there() {
+    Session::script("import \"lib\" as lib;\nlib::twice(|x| x / 0);\n")
+        .file(
+            "lib.rhai",
+            "fn twice(f) {\n    apply(f)\n}\nfn apply(f) { f.call(1) }\n",
+        )
+        .fails(&[
+            "error: division by zero: 1 / 0\n --> main.rhai:2:18\n  |\n2 | \
+                  lib::twice(|x| x / 0);\n  |                  ^\n\
+                  in a closure, called from lib.rhai:4:17\n\
+                  in function `apply`, called from lib.rhai:2:5\n\
+                  in function `twice`, called from main.rhai:2:6\n",
+        ]);
+}
+
+#[test]
+fn closures_called_by_native_code_know_their_host() {
+    Session::script("import \"lib\" as lib;\nprint([1].map(|x| lib::f(|| seed())));\n")
+        .file("lib.rhai", "fn f(g) { [0].map(|_x| g.call() + seed())[0] }")
+        .args(&["--seed", "21"])
+        .prints("[42]\n");
+}
+
+#[test]
+fn modules_call_their_own_functions_and_native_ones() {
+    Session::script("import \"lib/a\" as a;\nimport \"lib/a\" as again;\nprint(a::f(2));\n")
+        .file("lib/a.rhai", "import \"b\" as b;\nprint(\"once\");\nfn f(x) { g(x) + b::h() }\nfn g(x) { px(255) + x }\n")
+        .file("lib/b.rhai", "fn h() { 40 }\n")
+        .prints("once\n43.0\n");
+}
+
+mod limits {
+    use super::*;
+
+    #[test]
+    fn hostile_nesting_ends_in_an_error() {
+        let n = 10_000;
+        let nests = [
+            format!("let x = {}1{};", "(".repeat(n), ")".repeat(n)),
+            format!("let x = {}1{};", "[".repeat(n), "]".repeat(n)),
+            format!("let x = {}1{};", "#{a:".repeat(n), "}".repeat(n)),
+            format!("let x = {}1;", "|| ".repeat(n)),
+            format!("let x = {}1;", "|x| ".repeat(n)),
+            format!("let x = {}1;", "-".repeat(n)),
+            format!("let x = {}true;", "!".repeat(n)),
+            format!("{}{}", "{".repeat(n), "}".repeat(n)),
+            format!("{}{}", "if true {".repeat(n), "}".repeat(n)),
+            format!("let x = {}1{};", "f(".repeat(n), ")".repeat(n)),
+            format!("let x = [1]; x{};", "[0]".repeat(n)),
+            format!("let x = #{{}}; x{};", ".a".repeat(n)),
+            format!("let x = 1{};", " + 1".repeat(n)),
+            format!("let x = true{};", " && true".repeat(n)),
+            format!("let x = 1{};", " ?? 1".repeat(n)),
+            format!("let x = {};", "`${".repeat(n)),
+            format!("{}1", "let x = switch 1 { _ => ".repeat(n / 4)),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        for (index, text) in nests.iter().enumerate() {
+            let script = folder.path().join(format!("{index}.rhai"));
+            fs::write(&script, text).unwrap();
+            let settings = Settings {
+                script: Some(script),
+                out: Some(folder.path().join(format!("run{index}"))),
+                ..Settings::default()
+            };
+            // A long chain that is not nested may well work.
+            if let Ending::Failed(report) = script::run(settings) {
+                let begin = &text[..60.min(text.len())];
+                assert!(report.starts_with("error: "), "{begin}: {report}");
+                assert!(!report.contains("internal error"), "{begin}: {report}");
+                assert!(report.len() < 2_000, "{begin}: {report}");
+            }
+        }
+    }
+
+    /// Calls through closures and native functions, each within nested expressions.
+    #[test]
+    fn what_the_limits_allow_fits_the_stack() {
+        let call = format!(
+            "{}[n].map(|m| down(m - 1))[0]{}",
+            "(".repeat(50),
+            ")".repeat(50)
+        );
+        let script = format!("fn down(n) {{ if n == 0 {{ return 0; }} {call} }}\nprint(down(25));");
+        Session::script(&script).prints("0\n");
+    }
+
+    /// Values that nest without limit overflow any stack when they are freed.
+    #[test]
+    fn closures_around_closures_end_in_an_error() {
+        let session = Session::script(
+            "let f = || 0;\nfor i in 0..3000000 { let g = f; f = || g.call(); }\nf = ();\n",
+        );
+        let outcome = session.output();
+        match outcome.code {
+            Some(0) => {}
+            _ => outcome.is_clean_error(),
+        }
+    }
+
+    #[test]
+    fn a_script_has_a_largest_size() {
+        let text = "// long\n".repeat(20_000);
+        Session::script(&text).fails(&["error: main.rhai: a script may have 131072 bytes"]);
+    }
+
+    /// The slowest text of the largest size: parsing is quadratic in the variables.
+    #[test]
+    fn the_largest_script_is_parsed_in_seconds() {
+        let size = rhobust::script::MAX_SOURCE;
+        let many: String = (1..size / 10).map(|i| format!("let v{i}=v0;")).collect();
+        let text = format!("let v0=1;{many}");
+        let text = &text[..text[..size].rfind(';').unwrap() + 1];
+        let start = Instant::now();
+        let outcome = Session::script(text).check().output();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+}
+
+mod interrupts {
+    use super::*;
+
+    fn interrupted(script: &str) {
+        let session = Session::script(script);
+        let mut child = session
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let start = Instant::now();
+        // SAFETY: a signal to a child of ours that is still running.
+        unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+        let outcome = Outcome::of(child.wait_with_output().unwrap());
+        assert_eq!(outcome.code, Some(130), "{outcome:?}");
+        assert_eq!(outcome.stderr, "interrupted\n");
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+
+    #[test]
+    fn an_endless_loop_stops() {
+        interrupted("print(\"ready\"); loop { }");
+    }
+
+    #[test]
+    fn a_sleep_stops() {
+        interrupted("print(\"ready\"); sleep(1000)");
+    }
+
+    #[test]
+    fn a_script_cannot_catch_it() {
+        interrupted("print(\"ready\"); loop { try { loop { } } catch { } }");
+    }
+
+    #[test]
+    fn a_closure_called_by_native_code_stops() {
+        interrupted("print(\"ready\"); [1].map(|x| { loop { } })");
+    }
+}
+
+mod parameters {
+    use super::*;
+
+    const SCRIPT: &str = "// Trains a model.\n\nlet p = params(#{\n    epochs: 10, // passes over \
+                          the data\n    eps: 8.0/255.0,\n    name: \"a\",\n});\n\
+                          print(`${p.epochs} ${p.name}`);\n";
+
+    #[test]
+    fn defaults_and_overrides() {
+        Session::script(SCRIPT).prints("10 a\n");
+        Session::script(SCRIPT)
+            .args(&["--set", "epochs=3", "--set", "name=b"])
+            .prints("3 b\n");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let fails = |set: &str, part: &str| {
+            let session = Session::script(SCRIPT).args(&["--set", set]);
+            session.fails(&[part]);
+            assert_eq!(session.output().stdout, "", "nothing ran");
+        };
+        fails(
+            "epoch=3",
+            "the script has no parameter `epoch`; did you mean `epochs`?",
+        );
+        fails(
+            "epochs=abc",
+            "--set epochs=abc: `epochs` must be an integer",
+        );
+        Session::script("print(1);")
+            .args(&["--set", "epochs=3"])
+            .fails(&["--set epochs: the script has no parameters"]);
+        let usage = Session::script(SCRIPT).args(&["--set", "epochs"]).output();
+        assert_eq!(usage.code, Some(2), "{usage:?}");
+    }
+
+    #[test]
+    fn help_lists_them() {
+        let outcome = Session::script(SCRIPT).args(&["--help"]).output();
+        assert_eq!(outcome.code, Some(0));
+        for part in [
+            "Trains a model.",
+            "epochs  10",
+            "passes over the data",
+            "--allow-read",
+        ] {
+            assert!(
+                outcome.stdout.contains(part),
+                "no {part:?} in {}",
+                outcome.stdout
+            );
+        }
+    }
+}
+
+mod run_folders {
+    use super::*;
+
+    #[test]
+    fn each_run_gets_its_own() {
+        let session = Session::script("print(1);");
+        session.prints("1\n");
+        session.prints("1\n");
+        let names: Vec<_> = fs::read_dir(session.path("runs")).unwrap().collect();
+        assert_eq!(names.len(), 2);
+    }
+
+    #[test]
+    fn results_are_never_mixed() {
+        Session::script("print(1);")
+            .file("out/metrics.csv", "x")
+            .args(&["--out", "out"])
+            .fails(&["must be empty or new"]);
+    }
+}
+
+mod check {
+    use super::*;
+
+    #[test]
+    fn a_good_script_passes() {
+        Session::script(
+            "import \"lib\" as lib;\nlet m = #{ f: |x| x + 1 };\nlet k = 1;\n\
+             print(m.f(2) + lib::g(|x| x + k, 2));\nfn own(a) { a.len() + this }\n1.own([2]);\n\
+             let h = Fn(\"own\"); h.curry(1); [1, 2].map(|x| x * k).filter(|x| x > 1).sum_up();\n\
+             switch k { 1 => print(k), _ => () }\nlet o = #{ sum_up: || 3 };\n",
+        )
+        .file(
+            "lib.rhai",
+            "fn g(f, x) { h(f, x) }\nprivate fn h(f, x) { f.call(x) }\n",
+        )
+        .check()
+        .prints("");
+    }
+
+    #[test]
+    fn every_mistake_is_found_at_once_and_nothing_runs() {
+        let session = Session::script(
+            "import \"lib\" as lib;\nprint(\"ran\");\nlet epochs = 1;\nprint(epoch);\n\
+             asert(true);\npx(1, 2);\nlib::gg(1);\nlib::g();\n\"x\".lenn();\nnolib::f();\n\
+             if false { nothing }\n",
+        )
+        .file("lib.rhai", "fn g(x) { bad(x) }\n")
+        .check();
+        session.fails(&[
+            "there is no variable `epoch`; did you mean `epochs`?",
+            "main.rhai:4:7",
+            "there is no function `asert`; did you mean `assert`?",
+            "`px` takes 1 argument, got 2",
+            "module `lib` has no function `gg`; did you mean `g`?",
+            "`lib::g` takes 1 argument, got 0",
+            "no value has a method `lenn`; did you mean `len`?",
+            "there is no module `nolib`",
+            "there is no variable `nothing`",
+            "there is no function `bad`",
+            "lib.rhai:1:11",
+        ]);
+        assert_eq!(session.output().stdout, "");
+    }
+
+    #[test]
+    fn imports_are_followed() {
+        Session::script("import \"a\" as a;")
+            .file("a.rhai", "import \"b\" as b;")
+            .file("b.rhai", "let x = ;")
+            .check()
+            .fails(&["b.rhai:1:9"]);
+        Session::script("import \"missing\" as m;")
+            .check()
+            .fails(&["cannot import \"missing\""]);
+        Session::script("import \"a\" as a;")
+            .file("a.rhai", "import \"main\" as m;")
+            .check()
+            .fails(&["in a circle"]);
+    }
+}
+
+#[test]
+fn a_missing_or_strange_script_is_one_sentence() {
+    let session = Session::script("");
+    for (name, bytes) in [
+        ("text.rhai", &b"\xff\xfe"[..]),
+        ("nul.rhai", b"let x = \0;"),
+    ] {
+        fs::write(session.path(name), bytes).unwrap();
+    }
+    for name in ["none.rhai", "text.rhai", "nul.rhai", "."] {
+        for command in ["run", "check"] {
+            let output = Command::new(env!("CARGO_BIN_EXE_rhobust"))
+                .current_dir(&session.folder)
+                .args([command, name])
+                .output()
+                .unwrap();
+            Outcome::of(output).is_clean_error();
+        }
+    }
+}
