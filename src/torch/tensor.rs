@@ -258,6 +258,12 @@ impl Tensor {
 
     /// Writes the entries of `source` over this tensor's, outside of autograd.
     pub fn assign(&self, source: &Tensor) -> Result<()> {
+        ensure!(
+            self.shape() == source.shape(),
+            "`assign` needs values of shape {:?}, got {}",
+            self.shape(),
+            source.signature()
+        );
         let _guard = super::NoGrad::new();
         self.0
             .shallow_clone()

@@ -86,14 +86,6 @@ pub(super) fn indices(argument: &str, value: Dynamic) -> Result<Tensor> {
     Ok(tensor)
 }
 
-/// `auto` is what `--device` says.
-pub(super) fn device(context: &NativeCallContext, name: &str) -> Result<Device> {
-    match name {
-        "auto" => Host::of(context).device().parse(),
-        name => name.parse(),
-    }
-}
-
 /// The options of every function that makes a tensor.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -121,7 +113,7 @@ impl New {
         let dtype = dtype.as_deref().map(str::parse).transpose();
         let place = place
             .as_deref()
-            .map(|name| device(context, name))
+            .map(|name| Host::of(context).find_device(name))
             .transpose();
         Ok(New {
             dtype: dtype.map_err(|e: Error| e.context(format!("option `dtype` of {what}")))?,

@@ -51,6 +51,22 @@ pub mod functions {
         Ok(x.with_requires_grad(required)?)
     }
 
+    /// Writes the entries of `values` over this tensor's, unrecorded; returns it.
+    ///
+    /// In place: every variable, model and optimiser that holds this tensor sees it. For
+    /// updating parameters by hand.
+    ///
+    /// ```rhai
+    /// let w = tensor([1.0, 2.0]).requires_grad_();
+    /// w.assign_(w * 0.5);
+    /// assert(w.to_array() == [0.5, 1.0] && w.requires_grad);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn assign_(x: Tensor, values: Tensor) -> RhaiResultOf<Tensor> {
+        x.assign(&values)?;
+        Ok(x)
+    }
+
     /// Adds d loss / d x to the `grad` of every x under this one-entry tensor that requires it.
     ///
     /// ```rhai

@@ -1,6 +1,6 @@
 //! What a tensor is, and its way to other types, devices and out into the script.
 
-use super::args;
+use crate::script::Host;
 use crate::script::RhaiResultOf;
 use crate::torch::{Dtype, Tensor};
 use crate::{Error, Result};
@@ -141,13 +141,15 @@ pub mod functions {
         if let Ok(dtype) = to.parse::<Dtype>() {
             return Ok(x.to_dtype(dtype)?);
         }
-        let device = args::device(&context, to).map_err(|error| match to {
-            "cpu" | "cuda" | "auto" => error,
-            to if to.starts_with("cuda:") => error,
-            to => Error::invalid(format!(
-                "`to` takes a dtype like \"float64\" or a device like \"cuda\", got {to:?}"
-            )),
-        })?;
+        let device = Host::of(&context)
+            .find_device(to)
+            .map_err(|error| match to {
+                "cpu" | "cuda" | "auto" => error,
+                to if to.starts_with("cuda:") => error,
+                to => Error::invalid(format!(
+                    "`to` takes a dtype like \"float64\" or a device like \"cuda\", got {to:?}"
+                )),
+            })?;
         Ok(x.to_device(device)?)
     }
 
