@@ -1,1 +1,21 @@
-//! (module)
+//! Run records: what was run, on what, and what came out.
+//!
+//! A record is a folder. `record.json` says what ran and how it ended, `script/` holds the
+//! script and what it imported, `metrics.csv` and `classes.csv` the numbers. Everything in it
+//! that depends on the clock stands in `record.json`, so the results of two runs can be
+//! compared byte by byte.
+
+mod class_table;
+mod clock;
+mod csv;
+mod machine;
+mod manifest;
+mod measurements;
+mod record;
+mod sources;
+
+pub use machine::Machine;
+pub use manifest::{Manifest, Recorded, Status};
+pub use measurements::Measurement;
+pub use record::{Ending, Record};
+pub use sources::Source;

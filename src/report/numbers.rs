@@ -1,0 +1,67 @@
+//! Numbers and times as people read them.
+
+use std::time::Duration;
+
+/// Four significant digits, and all digits before the point: `5000`, `66.43`, `0.01235`.
+pub fn short(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if value.fract() == 0.0 && size < 1e15 {
+        return format!("{value:.0}");
+    }
+    if !(1e-4..1e15).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let digits_before = size.log10().floor() as i32 + 1;
+    let decimals = usize::try_from(4 - digits_before).unwrap_or(0);
+    format!("{value:.decimals$}")
+}
+
+/// `9 s`, `2 min 05 s`, `1 h 02 min`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_digits() {
+        let shown = [
+            (5000.0, "5000"),
+            (0.0, "0"),
+            (-0.0, "0"),
+            (66.4321, "66.43"),
+            (-1.23456, "-1.235"),
+            (0.012_345_6, "0.01235"),
+            (123_456.7, "123457"),
+            (0.000_012_34, "1.234e-5"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+        ];
+        for (value, text) in shown {
+            assert_eq!(short(value), text);
+        }
+    }
+
+    #[test]
+    fn times_have_two_units() {
+        let shown = |seconds| duration(Duration::from_secs_f64(seconds));
+        assert_eq!(shown(0.2), "0 s");
+        assert_eq!(shown(59.7), "1 min 00 s");
+        assert_eq!(shown(125.0), "2 min 05 s");
+        assert_eq!(shown(3720.0), "1 h 02 min");
+        assert_eq!(shown(90_000.0), "25 h 00 min");
+    }
+}

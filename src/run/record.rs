@@ -1,0 +1,488 @@
+//! The folder that a run leaves behind.
+
+use super::class_table::ClassTable;
+use super::clock::utc;
+use super::machine::Machine;
+use super::manifest::{Manifest, Recorded, Status};
+use super::measurements::{Measurement, Measurements};
+use super::sources::{Source, Sources};
+use crate::files::write_whole;
+use crate::metrics::Evaluation;
+use crate::{Error, Result};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+const RECORD: &str = "record.json";
+const METRICS: &str = "metrics.csv";
+const CLASSES: &str = "classes.csv";
+const SCRIPT: &str = "script";
+
+/// Rows wait at least this long before the file is written again, except at the end of an
+/// epoch.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Writing takes at most this part of a run's time.
+const SHARE: u32 = 100;
+
+/// A run's folder while the run goes on. Each file in it is complete at any moment.
+pub struct Record {
+    folder: PathBuf,
+    recorded: Recorded,
+    sources: Sources,
+    measurements: Kept<Measurements>,
+    classes: Kept<ClassTable>,
+    started: Instant,
+    written: Option<Written>,
+}
+
+/// What a run ended with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Finished,
+    /// With the message that the user saw.
+    Failed(String),
+    Interrupted,
+}
+
+/// Rows, and whether the file lacks some of them.
+#[derive(Default)]
+struct Kept<T> {
+    rows: T,
+    behind: bool,
+}
+
+/// When the files were last written and how long it took.
+struct Written {
+    at: Instant,
+    took: Duration,
+}
+
+impl Record {
+    /// Begins the record of a run in `folder`, which must be new or empty.
+    ///
+    /// # Errors
+    /// `Invalid` for a folder with something in it, above all another run's record, or one that
+    /// cannot be written.
+    pub fn create(folder: &Path, manifest: Manifest) -> Result<Self> {
+        refuse_used(folder)?;
+        fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
+        claim(folder)?;
+
+        let script = manifest.sources.first().map(|source| source.path.clone());
+        let sources = Sources::create(folder.join(SCRIPT), manifest.sources)?;
+        let mut record = Record {
+            folder: folder.to_owned(),
+            recorded: Recorded {
+                format: 1,
+                status: Status::Running,
+                error: None,
+                script: script.map(|path| path.display().to_string()),
+                script_copy: None,
+                command_line: manifest.command_line,
+                parameters: manifest.parameters,
+                seed: manifest.seed,
+                device: manifest.device,
+                threads: manifest.threads,
+                versions: manifest.versions,
+                machine: Machine::read(),
+                notes: Map::new(),
+                started: utc(SystemTime::now()),
+                ended: None,
+                wall_seconds: None,
+                timings: BTreeMap::new(),
+            },
+            sources,
+            measurements: Kept::default(),
+            classes: Kept::default(),
+            started: Instant::now(),
+            written: None,
+        };
+        record.measurements.behind = true;
+        record.classes.behind = true;
+        record.flush()?;
+        Ok(record)
+    }
+
+    /// A folder for a run of `script` in `parent` that does not exist yet, named after the
+    /// script and the time: `runs/adv_plus-2025-11-22T18-55-03Z`.
+    pub fn fresh_folder(parent: &Path, script: &Path) -> PathBuf {
+        let script = script.file_stem().unwrap_or_default().to_string_lossy();
+        let time = utc(SystemTime::now()).replace(':', "-");
+        let first = parent.join(format!("{script}-{time}"));
+        let later = (2..).map(|n| parent.join(format!("{script}-{time}-{n}")));
+        let mut free = std::iter::once(first.clone())
+            .chain(later)
+            .filter(|folder| !folder.exists());
+        free.next().unwrap_or(first)
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What `record.json` says once it is written.
+    pub fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+
+    /// The path for a file of the script's own, such as a model's weights; the folders on the
+    /// way to it are made.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that leads out of the folder or belongs to the record.
+    pub fn path_of(&self, name: &str) -> Result<PathBuf> {
+        let parts: Vec<Component> = Path::new(name).components().collect();
+        let inside = !parts.is_empty() && parts.iter().all(|it| matches!(it, Component::Normal(_)));
+        ensure!(
+            inside && !name.ends_with('/'),
+            "`{name}` must be a file name inside of the run's folder, without `..`"
+        );
+        let reserved = [RECORD, METRICS, CLASSES, SCRIPT].map(Path::new);
+        let first = Path::new(parts[0].as_os_str());
+        ensure!(
+            !reserved.contains(&first),
+            "`{name}` is a name that the run record uses itself; choose another"
+        );
+        let path = self.folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| Error::io(parent, &error))?;
+        }
+        Ok(path)
+    }
+
+    /// Copies a file that the script imports while it runs.
+    pub fn add_source(&mut self, source: Source) -> Result<()> {
+        self.sources.add(source)
+    }
+
+    /// Adds a row to `metrics.csv`, which is written at the end of each epoch and now and then
+    /// in between.
+    pub fn log(&mut self, measurement: Measurement) -> Result<()> {
+        let epoch_ends = measurement.kind == "epoch";
+        self.measurements.rows.add(measurement)?;
+        self.measurements.behind = true;
+        let due = self.written.as_ref().is_none_or(|written| {
+            let patience = if epoch_ends { Duration::ZERO } else { PATIENCE };
+            written.at.elapsed() >= patience.max(written.took * SHARE)
+        });
+        if due { self.flush() } else { Ok(()) }
+    }
+
+    /// Puts an evaluation's class-wise errors into `classes.csv`, in the place of an earlier
+    /// one of the same model and condition.
+    pub fn log_classes(
+        &mut self,
+        model: &str,
+        condition: &str,
+        evaluation: &Evaluation,
+        names: &[String],
+    ) -> Result<()> {
+        self.classes.rows.add(model, condition, evaluation, names)?;
+        self.classes.behind = true;
+        self.flush()
+    }
+
+    /// Notes a convention, a threat model or the like under `key`; the last value stays.
+    pub fn note(&mut self, key: &str, value: Value) -> Result<()> {
+        self.recorded.notes.insert(key.to_owned(), value);
+        self.write_record()
+    }
+
+    /// Adds to the time that the part `name` took. It is written with whatever comes next.
+    pub fn add_time(&mut self, name: &str, took: Duration) {
+        *self.recorded.timings.entry(name.to_owned()).or_default() += took.as_secs_f64();
+    }
+
+    /// Writes all that is known so far.
+    pub fn flush(&mut self) -> Result<()> {
+        let began = Instant::now();
+        if self.measurements.behind {
+            write_whole(
+                &self.folder.join(METRICS),
+                &self.measurements.rows.encode()?,
+            )?;
+            self.measurements.behind = false;
+        }
+        if self.classes.behind {
+            write_whole(&self.folder.join(CLASSES), &self.classes.rows.encode()?)?;
+            self.classes.behind = false;
+        }
+        self.write_record()?;
+        self.written = Some(Written {
+            at: Instant::now(),
+            took: began.elapsed(),
+        });
+        Ok(())
+    }
+
+    /// Closes the record. Only the first ending counts.
+    pub fn end(&mut self, ending: Ending) -> Result<()> {
+        if self.recorded.status != Status::Running {
+            return Ok(());
+        }
+        (self.recorded.status, self.recorded.error) = match ending {
+            Ending::Finished => (Status::Finished, None),
+            Ending::Failed(message) => (Status::Failed, Some(message)),
+            Ending::Interrupted => (Status::Interrupted, None),
+        };
+        self.recorded.ended = Some(utc(SystemTime::now()));
+        self.recorded.wall_seconds = Some(self.started.elapsed().as_secs_f64());
+        self.flush()
+    }
+
+    fn write_record(&mut self) -> Result<()> {
+        let copy = self.sources.main();
+        self.recorded.script_copy = copy.map(|path| {
+            let inside = path.strip_prefix(&self.folder).unwrap_or(&path);
+            inside.display().to_string()
+        });
+        let mut text = serde_json::to_string_pretty(&self.recorded)
+            .map_err(|error| Error::invalid(error.to_string()))?;
+        text.push('\n');
+        write_whole(&self.folder.join(RECORD), text.as_bytes())
+    }
+}
+
+/// A run that nobody ended did not end well; what it measured is kept.
+impl Drop for Record {
+    fn drop(&mut self) {
+        let unknown = Ending::Failed("the run ended without saying how".to_owned());
+        // There is nobody left to tell.
+        let _ = self.end(unknown);
+    }
+}
+
+fn refuse_used(folder: &Path) -> Result<()> {
+    let mut entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io(folder, &error)),
+    };
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    let shown = folder.display();
+    let Ok(text) = fs::read_to_string(folder.join(RECORD)) else {
+        bail!("{shown} must be a new or an empty folder to hold a run's record, but is not empty");
+    };
+    let Ok(other) = serde_json::from_str::<Recorded>(&text) else {
+        bail!("{shown} already holds a run's record; choose another folder or remove this one");
+    };
+    bail!(
+        "{shown} already holds the record of a run ({}started {}, {}); choose another folder or \
+         remove this one",
+        other.script.map_or(String::new(), |script| script + ", "),
+        other.started,
+        other.status
+    )
+}
+
+/// Of two runs that found the same folder empty, one gets it.
+fn claim(folder: &Path) -> Result<()> {
+    let path = folder.join(RECORD);
+    match File::create_new(&path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
+            "{} already holds a run's record; choose another folder or remove this one",
+            folder.display()
+        ),
+        Err(error) => Err(Error::io(&path, &error)),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let source = Source {
+            path: "scripts/adv.rhai".into(),
+            text: "let x = 1;\n".into(),
+        };
+        let versions = [("rhobust", "0.1.0"), ("libtorch", "2.11.0")];
+        Manifest {
+            sources: vec![source],
+            command_line: vec!["rhobust".into(), "run".into(), "scripts/adv.rhai".into()],
+            parameters: Map::from_iter([("eps".into(), 0.03.into()), ("data".into(), "s".into())]),
+            seed: u64::MAX,
+            device: "cpu".into(),
+            threads: 2,
+            versions: versions.map(|(k, v)| (k.into(), v.into())).into(),
+        }
+    }
+
+    fn step(step: i64) -> Measurement {
+        Measurement {
+            kind: "step".into(),
+            model: "adv".into(),
+            epoch: Some(1),
+            step: Some(step),
+            values: vec![("loss".into(), 1.0 / step as f64)],
+        }
+    }
+
+    fn read(folder: &Path) -> Recorded {
+        serde_json::from_str(&text(folder, RECORD)).unwrap()
+    }
+
+    fn text(folder: &Path, name: &str) -> String {
+        fs::read_to_string(folder.join(name)).unwrap()
+    }
+
+    #[test]
+    fn a_whole_run() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("runs/first");
+        let mut record = Record::create(&folder, manifest()).unwrap();
+        assert_eq!(read(&folder).status, Status::Running);
+        assert_eq!(text(&folder, "script/adv.rhai"), "let x = 1;\n");
+
+        for n in 1..=3 {
+            record.log(step(n)).unwrap();
+        }
+        record
+            .note("eps", serde_json::json!({ "pixels": 0.03 }))
+            .unwrap();
+        record.add_time("attack", Duration::from_secs(2));
+        record.add_time("attack", Duration::from_secs(1));
+        let weights = record.path_of("models/adv.safetensors").unwrap();
+        fs::write(&weights, b"weights").unwrap();
+        let mut clean = Evaluation::new(2).unwrap();
+        clean.add(&[0, 1], &[0, 0], None).unwrap();
+        let names = ["a".to_owned(), "b".to_owned()];
+        record.log_classes("adv", "clean", &clean, &names).unwrap();
+        record.end(Ending::Finished).unwrap();
+
+        let recorded = read(&folder);
+        assert_eq!(recorded, record.recorded);
+        assert_eq!(recorded.status, Status::Finished);
+        assert_eq!(recorded.script.as_deref(), Some("scripts/adv.rhai"));
+        assert_eq!(recorded.script_copy.as_deref(), Some("script/adv.rhai"));
+        assert_eq!(recorded.seed, u64::MAX);
+        assert_eq!(recorded.notes["eps"]["pixels"], 0.03);
+        assert_eq!(recorded.timings["attack"], 3.0);
+        assert!(recorded.wall_seconds.is_some() && recorded.ended.is_some());
+        assert_eq!(
+            text(&folder, METRICS),
+            "kind,model,epoch,step,loss\nstep,adv,1,1,1.0\nstep,adv,1,2,0.5\n\
+             step,adv,1,3,0.3333333333333333\n"
+        );
+        assert_eq!(
+            text(&folder, CLASSES),
+            "model,condition,class,name,images,errors,error\n\
+             adv,clean,0,a,2,1,0.5\nadv,clean,1,b,0,0,\n"
+        );
+    }
+
+    #[test]
+    fn the_rows_are_there_however_a_run_ends() {
+        let parent = tempfile::tempdir().unwrap();
+        let ended = |name: &str, ending: Option<Ending>| {
+            let folder = parent.path().join(name);
+            let mut record = Record::create(&folder, manifest()).unwrap();
+            record.log(step(1)).unwrap();
+            if let Some(ending) = ending {
+                record.end(ending).unwrap();
+            }
+            drop(record);
+            assert_eq!(text(&folder, METRICS).lines().count(), 2);
+            read(&folder)
+        };
+        let failed = ended("failed", Some(Ending::Failed("line 3: no".into())));
+        assert_eq!(failed.status, Status::Failed);
+        assert_eq!(failed.error.as_deref(), Some("line 3: no"));
+        let interrupted = ended("interrupted", Some(Ending::Interrupted));
+        assert_eq!(interrupted.status, Status::Interrupted);
+        let dropped = ended("dropped", None);
+        assert_eq!(dropped.status, Status::Failed);
+        assert!(dropped.error.is_some());
+    }
+
+    #[test]
+    fn an_epoch_is_written_at_once_and_steps_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::create(folder.path(), manifest()).unwrap();
+        let never = Some(Written {
+            at: Instant::now(),
+            took: Duration::ZERO,
+        });
+        record.written = never;
+        record.log(step(1)).unwrap();
+        assert_eq!(text(folder.path(), METRICS).lines().count(), 1);
+        let epoch = Measurement {
+            kind: "epoch".into(),
+            ..step(1)
+        };
+        record.log(epoch).unwrap();
+        assert_eq!(text(folder.path(), METRICS).lines().count(), 3);
+    }
+
+    #[test]
+    fn a_used_folder_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = parent.path().join("first");
+        let again = || {
+            Record::create(&first, manifest())
+                .err()
+                .unwrap()
+                .to_string()
+        };
+        Record::create(&first, manifest())
+            .unwrap()
+            .end(Ending::Finished)
+            .unwrap();
+        let before = text(&first, RECORD);
+        let message = again();
+        assert!(
+            message.contains("first already holds the record of a run (scripts/adv.rhai, started"),
+            "{message}"
+        );
+        assert!(
+            message.contains("Z, finished); choose another folder"),
+            "{message}"
+        );
+        assert_eq!(text(&first, RECORD), before);
+
+        fs::write(first.join(RECORD), "{ damaged").unwrap();
+        assert!(again().contains("first already holds a run's record; choose"));
+        fs::remove_file(first.join(RECORD)).unwrap();
+        assert!(again().contains("must be a new or an empty folder"));
+        let file = parent.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(Record::create(&file, manifest()).is_err());
+    }
+
+    #[test]
+    fn files_of_the_script_stay_inside_and_off_the_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = Record::create(folder.path(), manifest()).unwrap();
+        for outside in ["", ".", "..", "../x", "a/../../x", "/etc/x", "models/"] {
+            let message = record.path_of(outside).unwrap_err().to_string();
+            assert!(message.contains("must be a file name inside"), "{message}");
+        }
+        for taken in ["record.json", "metrics.csv", "classes.csv", "script/x"] {
+            let message = record.path_of(taken).unwrap_err().to_string();
+            assert!(message.contains("uses itself"), "{message}");
+        }
+        let path = record.path_of("a/b.safetensors").unwrap();
+        assert_eq!(path, folder.path().join("a/b.safetensors"));
+        assert!(path.parent().unwrap().is_dir());
+    }
+
+    #[test]
+    fn a_fresh_folder_is_named_after_script_and_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let script = Path::new("scripts/adv_plus.rhai");
+        let first = Record::fresh_folder(parent.path(), script);
+        let name = first.file_name().unwrap().to_str().unwrap();
+        assert!(
+            name.starts_with("adv_plus-20") && name.ends_with('Z'),
+            "{name}"
+        );
+        fs::create_dir(&first).unwrap();
+        assert_ne!(Record::fresh_folder(parent.path(), script), first);
+    }
+}
