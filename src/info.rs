@@ -1,6 +1,7 @@
 //! What this program is built from and what it found on this machine, for `rhobust info`
 //! and for run records.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -88,6 +89,19 @@ impl Info {
             memory: Memory::gather(),
         }
     }
+}
+
+/// What a run's numbers may depend on, by name.
+pub fn versions() -> BTreeMap<String, String> {
+    let libtorch = install::version().unwrap_or_else(|| "unknown".to_owned());
+    let all = [
+        ("rhobust", env!("CARGO_PKG_VERSION")),
+        ("rhai", env!("RHOBUST_RHAI_VERSION")),
+        ("tch", install::TCH_VERSION),
+        ("libtorch", &libtorch),
+    ];
+    all.map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .into()
 }
 
 impl Cpu {

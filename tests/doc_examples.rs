@@ -16,14 +16,17 @@ fn native_functions() -> Vec<Documented> {
             None,
             |info| {
                 Some((
-                    info.metadata.gen_signature(|t| t.into()),
+                    info.metadata.name.to_string(),
                     info.metadata.comments.join("\n"),
                 ))
             },
             false,
         );
-        for (signature, comment) in list {
-            functions.insert(format!("{domain}: {signature}"), comment);
+        // One comment may speak for all the forms of a function.
+        for (name, comment) in list {
+            let comments: &mut String = functions.entry(format!("{domain}: {name}")).or_default();
+            *comments += &comment;
+            comments.push('\n');
         }
     }
     functions.into_iter().collect()

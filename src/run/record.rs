@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 const RECORD: &str = "record.json";
@@ -106,19 +106,6 @@ impl Record {
         Ok(record)
     }
 
-    /// A folder for a run of `script` in `parent` that does not exist yet, named after the
-    /// script and the time: `runs/adv_plus-2025-11-22T18-55-03Z`.
-    pub fn fresh_folder(parent: &Path, script: &Path) -> PathBuf {
-        let script = script.file_stem().unwrap_or_default().to_string_lossy();
-        let time = utc(SystemTime::now()).replace(':', "-");
-        let first = parent.join(format!("{script}-{time}"));
-        let later = (2..).map(|n| parent.join(format!("{script}-{time}-{n}")));
-        let mut free = std::iter::once(first.clone())
-            .chain(later)
-            .filter(|folder| !folder.exists());
-        free.next().unwrap_or(first)
-    }
-
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -128,29 +115,33 @@ impl Record {
         &self.recorded
     }
 
-    /// The path for a file of the script's own, such as a model's weights; the folders on the
-    /// way to it are made.
-    ///
-    /// # Errors
-    /// `Invalid` for a name that leads out of the folder or belongs to the record.
-    pub fn path_of(&self, name: &str) -> Result<PathBuf> {
-        let parts: Vec<Component> = Path::new(name).components().collect();
-        let inside = !parts.is_empty() && parts.iter().all(|it| matches!(it, Component::Normal(_)));
+    /// `Invalid` for a path that belongs to the record itself: a script's own files, such as a
+    /// model's weights, must not take its place.
+    pub fn check_free(&self, path: &Path) -> Result<()> {
+        let Ok(inside) = path.strip_prefix(&self.folder) else {
+            return Ok(());
+        };
+        let reserved = [RECORD, METRICS, CLASSES, SCRIPT];
+        let first = inside.components().next();
         ensure!(
-            inside && !name.ends_with('/'),
-            "`{name}` must be a file name inside of the run's folder, without `..`"
+            !reserved
+                .iter()
+                .any(|name| first == Path::new(name).components().next()),
+            "`{}` is a name that the run record uses itself; choose another",
+            inside.display()
         );
-        let reserved = [RECORD, METRICS, CLASSES, SCRIPT].map(Path::new);
-        let first = Path::new(parts[0].as_os_str());
-        ensure!(
-            !reserved.contains(&first),
-            "`{name}` is a name that the run record uses itself; choose another"
-        );
-        let path = self.folder.join(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|error| Error::io(parent, &error))?;
-        }
-        Ok(path)
+        Ok(())
+    }
+
+    /// What the script's parameters are, once it has declared them.
+    pub fn set_parameters(&mut self, parameters: Map<String, Value>) -> Result<()> {
+        self.recorded.parameters = parameters;
+        self.write_record()
+    }
+
+    /// What the run's seed is, once the script says so. It is written with whatever comes next.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.recorded.seed = seed;
     }
 
     /// Copies a file that the script imports while it runs.
@@ -348,8 +339,6 @@ mod tests {
             .unwrap();
         record.add_time("attack", Duration::from_secs(2));
         record.add_time("attack", Duration::from_secs(1));
-        let weights = record.path_of("models/adv.safetensors").unwrap();
-        fs::write(&weights, b"weights").unwrap();
         let mut clean = Evaluation::new(2).unwrap();
         clean.add(&[0, 1], &[0, 0], None).unwrap();
         let names = ["a".to_owned(), "b".to_owned()];
@@ -456,33 +445,16 @@ mod tests {
     }
 
     #[test]
-    fn files_of_the_script_stay_inside_and_off_the_record() {
+    fn a_script_s_own_files_stay_off_the_record() {
         let folder = tempfile::tempdir().unwrap();
         let record = Record::create(folder.path(), manifest()).unwrap();
-        for outside in ["", ".", "..", "../x", "a/../../x", "/etc/x", "models/"] {
-            let message = record.path_of(outside).unwrap_err().to_string();
-            assert!(message.contains("must be a file name inside"), "{message}");
-        }
         for taken in ["record.json", "metrics.csv", "classes.csv", "script/x"] {
-            let message = record.path_of(taken).unwrap_err().to_string();
+            let message = record.check_free(&folder.path().join(taken));
+            let message = message.unwrap_err().to_string();
             assert!(message.contains("uses itself"), "{message}");
         }
-        let path = record.path_of("a/b.safetensors").unwrap();
-        assert_eq!(path, folder.path().join("a/b.safetensors"));
-        assert!(path.parent().unwrap().is_dir());
-    }
-
-    #[test]
-    fn a_fresh_folder_is_named_after_script_and_time() {
-        let parent = tempfile::tempdir().unwrap();
-        let script = Path::new("scripts/adv_plus.rhai");
-        let first = Record::fresh_folder(parent.path(), script);
-        let name = first.file_name().unwrap().to_str().unwrap();
-        assert!(
-            name.starts_with("adv_plus-20") && name.ends_with('Z'),
-            "{name}"
-        );
-        fs::create_dir(&first).unwrap();
-        assert_ne!(Record::fresh_folder(parent.path(), script), first);
+        for free in ["model.safetensors", "a/record.json", "../record.json"] {
+            record.check_free(&folder.path().join(free)).unwrap();
+        }
     }
 }

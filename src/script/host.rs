@@ -6,9 +6,11 @@
 use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
-use crate::torch::Device;
-use crate::{Error, Result};
-use rhai::{Engine, NativeCallContext, Position};
+use crate::report::Screen;
+use crate::run::{self, Manifest, Record};
+use crate::torch::{self, Device};
+use crate::{Error, Result, info};
+use rhai::{Engine, Map, NativeCallContext, Position};
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -39,6 +41,10 @@ struct State {
     seed: Cell<u64>,
     sources: RefCell<Sources>,
     printer: RefCell<Box<dyn Fn(&str)>>,
+    /// Where progress is shown; nowhere unless the host begins a record.
+    screen: RefCell<Screen>,
+    /// What is kept of the run; examples and interactive sessions keep nothing.
+    record: RefCell<Option<Record>>,
 }
 
 impl Host {
@@ -50,6 +56,8 @@ impl Host {
             seed: Cell::new(settings.seed.unwrap_or(0)),
             sources: RefCell::default(),
             printer: RefCell::new(Box::new(to_stdout)),
+            screen: RefCell::new(Screen::silent()),
+            record: RefCell::default(),
             settings,
         })))
     }
@@ -107,8 +115,9 @@ impl Host {
             slot.is_none(),
             "`params` may be called once in a run, this is the second call"
         );
+        let values = params.values.clone();
         *slot = Some(params);
-        Ok(())
+        self.recording(|record| record.set_parameters(as_json(values)))
     }
 
     /// The real path of a file or folder that the script may read.
@@ -119,7 +128,9 @@ impl Host {
     /// The real path at which the script may create or replace a file or folder. A relative
     /// path lies in the run folder.
     pub fn writable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
-        self.0.permissions.writable(path.as_ref())
+        let real = self.0.permissions.writable(path.as_ref())?;
+        self.recording(|record| record.check_free(&real))?;
+        Ok(real)
     }
 
     /// The folder that the run writes into, if it has one yet.
@@ -132,9 +143,43 @@ impl Host {
         self.0.permissions.create_run_folder(&self.0.settings)
     }
 
+    /// Begins the record of this run in its folder, and to show progress.
+    pub fn begin_record(&self) -> Result<()> {
+        let folder = self.create_run_folder()?;
+        let settings = self.settings();
+        let record = Record::create(
+            &folder,
+            Manifest {
+                sources: self.sources().iter().map(|it| copied(it)).collect(),
+                command_line: std::env::args().collect(),
+                parameters: serde_json::Map::new(),
+                seed: self.seed(),
+                device: self.device().parse::<Device>()?.to_string(),
+                threads: settings.threads.unwrap_or_else(torch::num_threads),
+                versions: info::versions(),
+            },
+        )?;
+        *self.0.record.borrow_mut() = Some(record);
+        *self.0.screen.borrow_mut() = Screen::stderr();
+        Ok(())
+    }
+
+    /// Does something with the run's record; nothing where none is kept.
+    pub fn recording(&self, f: impl FnOnce(&mut Record) -> Result<()>) -> Result<()> {
+        match self.0.record.borrow_mut().as_mut() {
+            Some(record) => f(record),
+            None => Ok(()),
+        }
+    }
+
+    /// Where progress is shown.
+    pub fn screen(&self) -> Screen {
+        self.0.screen.borrow().clone()
+    }
+
     /// Writes a line where `print` does.
     pub fn print(&self, text: &str) {
-        (self.0.printer.borrow())(text);
+        self.screen().aside(|| (self.0.printer.borrow())(text));
     }
 
     /// Replaces where `print` writes to: a test's buffer, a terminal with a progress bar.
@@ -158,8 +203,31 @@ impl Host {
         path: Option<PathBuf>,
         text: String,
     ) -> Result<(Rc<Source>, String)> {
-        self.0.sources.borrow_mut().add(name, path, text)
+        let added = self.0.sources.borrow_mut().add(name, path, text)?;
+        self.recording(|record| record.add_source(copied(&added.0)))?;
+        Ok(added)
     }
+}
+
+/// A script file for the record; library modules are kept beneath `std`.
+fn copied(source: &Source) -> run::Source {
+    let library = || PathBuf::from(format!("{}.rhai", source.name));
+    run::Source {
+        path: source.path.clone().unwrap_or_else(library),
+        text: source.text.clone(),
+    }
+}
+
+/// Values of parameters as data; what is no data is kept as its text.
+fn as_json(values: Map) -> serde_json::Map<String, serde_json::Value> {
+    values
+        .into_iter()
+        .map(|(name, value)| {
+            let text = value.to_string();
+            let json = rhai::serde::from_dynamic(&value).unwrap_or_else(|_| text.into());
+            (name.to_string(), json)
+        })
+        .collect()
 }
 
 /// A closed pipe (`rhobust run x.rhai | head`) is no reason to stop a run.

@@ -2,7 +2,7 @@
 
 use super::errors::report;
 use super::{Failure, Host, Settings, compile_file, engine, help, params, thread};
-use crate::{Error, Result, interrupt};
+use crate::{Error, Result, interrupt, run, torch};
 use rhai::{AST, Engine, EvalAltResult};
 use std::path::Path;
 
@@ -16,6 +16,8 @@ pub enum Ending {
 
 /// Runs the script that `settings` name, on a thread with a large stack.
 pub fn run(settings: Settings) -> Ending {
+    // Before anything asks libtorch about devices: it would remember that there is no CUDA.
+    torch::cuda::load();
     let ending = thread::with_large_stack(move || run_here(settings));
     ending.unwrap_or_else(|message| Ending::Failed(format!("error: {message}\n")))
 }
@@ -25,11 +27,29 @@ fn run_here(settings: Settings) -> Ending {
         Ok(host) => host,
         Err(error) => return Ending::Failed(format!("error: {error}\n")),
     };
+    if let Some(threads) = host.settings().threads {
+        torch::set_num_threads(threads);
+    }
     let engine = engine(host.clone());
-    match compile_and_run(&host, &engine) {
+    let ending = match compile_and_run(&host, &engine) {
         Ok(()) => Ending::Finished,
         Err(_) if interrupt::requested() => Ending::Interrupted,
         Err(error) => Ending::Failed(report(&engine, &error)),
+    };
+    match (
+        host.recording(|record| record.end(recorded(&ending))),
+        ending,
+    ) {
+        (Err(error), Ending::Finished) => Ending::Failed(format!("error: {error}\n")),
+        (_, ending) => ending,
+    }
+}
+
+fn recorded(ending: &Ending) -> run::Ending {
+    match ending {
+        Ending::Finished => run::Ending::Finished,
+        Ending::Interrupted => run::Ending::Interrupted,
+        Ending::Failed(report) => run::Ending::Failed(report.trim_end().to_owned()),
     }
 }
 
@@ -41,7 +61,7 @@ fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Fail
         .ok_or_else(|| Error::invalid("no script was named"))?;
     let ast = compile_file(host, engine, script)?;
     check_settings(host, &ast)?;
-    host.create_run_folder()?;
+    host.begin_record()?;
     // A script that never says `seed(n)` gives the same numbers each time too.
     host.set_seed(host.seed());
     match engine.run_ast(&ast) {

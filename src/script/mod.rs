@@ -6,7 +6,9 @@
 mod attack;
 pub mod callback;
 mod check;
+mod convert;
 mod core;
+mod data;
 mod declared;
 mod engine;
 pub mod errors;
@@ -21,6 +23,7 @@ pub mod options;
 mod params;
 mod permissions;
 mod resolver;
+mod run;
 mod sentences;
 mod sources;
 mod tensor;
@@ -54,6 +57,8 @@ pub fn domains() -> Vec<(&'static str, fn() -> rhai::Module)> {
         ("attack", attack::module),
         ("label", label::module),
         ("train", train::module),
+        ("data", data::module),
+        ("run", run::module),
     ]
 }
 

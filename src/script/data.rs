@@ -1,0 +1,519 @@
+//! The domain `data`: data sets, their splits and batches.
+
+use super::host::Host;
+use super::{RhaiResultOf, options};
+use crate::Result;
+use crate::data::{self, BatchOptions, DatasetOptions};
+use crate::torch::{Dtype, Tensor};
+use rhai::plugin::*;
+use rhai::{Array, Map};
+use serde::Deserialize;
+use std::rc::Rc;
+
+/// A data set as scripts hold it.
+#[derive(Clone)]
+pub struct Dataset(Rc<data::Dataset>);
+
+/// A split, with the names of its classes.
+#[derive(Clone)]
+pub struct Split {
+    images: data::Split,
+    set: Rc<data::Dataset>,
+}
+
+/// The batches of one pass over a split, not begun yet.
+#[derive(Clone)]
+pub struct Batches {
+    split: Split,
+    options: BatchOptions,
+}
+
+/// Images and labels as tensors.
+#[derive(Clone)]
+pub struct Batch {
+    x: Tensor,
+    y: Tensor,
+    correct: Option<Vec<Vec<i64>>>,
+    indices: Vec<usize>,
+    number: usize,
+}
+
+pub fn module() -> rhai::Module {
+    let mut module = rhai::exported_module!(functions);
+    module.set_custom_type::<Dataset>("dataset");
+    module.set_custom_type::<Split>("split");
+    module.set_custom_type::<Batches>("batches");
+    module.set_custom_type::<Batch>("batch");
+    module.set_iter_result(TypeId::of::<Batches>(), |batches| walk(batches.cast()));
+    module
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Loading {
+    batch_size: usize,
+    shuffle: bool,
+    augment: bool,
+    drop_last: bool,
+    epoch: u64,
+    threads: usize,
+}
+
+impl Default for Loading {
+    fn default() -> Self {
+        let usual = BatchOptions::default();
+        Loading {
+            batch_size: usual.batch_size,
+            shuffle: usual.shuffle,
+            augment: usual.augment,
+            drop_last: usual.drop_last,
+            epoch: usual.epoch,
+            threads: 0,
+        }
+    }
+}
+
+fn loading(context: &NativeCallContext, map: Map) -> RhaiResultOf<BatchOptions> {
+    let given: Loading = options::read("batches", map)?;
+    Ok(BatchOptions {
+        batch_size: given.batch_size,
+        shuffle: given.shuffle,
+        augment: given.augment,
+        drop_last: given.drop_last,
+        epoch: given.epoch,
+        seed: Host::of(context).seed(),
+        // 0 lets the loader choose, as it does for a limit of images.
+        threads: (given.threads > 0).then_some(given.threads),
+        prefetch: None,
+    })
+}
+
+/// What `for batch in split.batches(...)` goes through.
+fn walk(batches: Batches) -> Box<dyn Iterator<Item = RhaiResultOf<Dynamic>>> {
+    match batches.split.images.batches(batches.options) {
+        Ok(all) => Box::new(all.map(|batch| Ok(Dynamic::from(Batch::new(batch?)?)))),
+        Err(error) => Box::new(std::iter::once(Err(error.into()))),
+    }
+}
+
+impl Batch {
+    fn new(batch: data::Batch) -> Result<Self> {
+        let n = batch.labels.len() as i64;
+        let shape = [n, 3, batch.height as i64, batch.width as i64];
+        let pixels = Tensor::from_u8(&batch.pixels, &shape)?;
+        Ok(Batch {
+            x: unit(&pixels)?,
+            y: Tensor::from_i64(&batch.labels, &[n])?,
+            correct: batch.correct,
+            indices: batch.indices,
+            number: batch.number,
+        })
+    }
+}
+
+/// Bytes as fractions of 255, float32: what torchvision's `ToTensor` gives.
+fn unit(pixels: &Tensor) -> Result<Tensor> {
+    pixels.to_dtype(Dtype::Float32)?.div(255.0)
+}
+
+fn names(names: &[String]) -> Array {
+    names.iter().map(|name| name.clone().into()).collect()
+}
+
+fn integers(values: impl IntoIterator<Item = i64>) -> Array {
+    values.into_iter().map(Dynamic::from).collect()
+}
+
+fn position(split: &Split, index: i64) -> RhaiResultOf<usize> {
+    let n = split.images.len();
+    match usize::try_from(index) {
+        Ok(at) if at < n => Ok(at),
+        _ => Err(format!("`index` must lie in 0 .. {n} (exclusive), got {index}").into()),
+    }
+}
+
+#[export_module]
+pub mod functions {
+    /// Opens a data set whole: the built-in `"shapes"`, or a folder.
+    ///
+    /// ```rhai
+    /// let data = dataset("shapes");
+    /// assert(data.classes == 10 && data.size == 32);
+    /// ```
+    #[rhai_fn(name = "dataset", return_raw)]
+    pub fn dataset(context: NativeCallContext, name_or_path: &str) -> RhaiResultOf<Dataset> {
+        dataset_with(context, name_or_path, Map::new())
+    }
+
+    /// Opens a data set: the built-in `"shapes"`, or a folder with CIFAR-10 or CIFAR-100 binary
+    /// files, or with images in `train/<class>/`, `test/<class>/` (or `val`), or in `<class>/`.
+    ///
+    /// - `train`, `test` (default 0, all): so many images, as many of each class
+    /// - `size` (default 0): the side to which images are resized and cut; by default images of
+    ///   at most 64 pixels keep theirs and others get 224, as torchvision does
+    /// - `seed` (default the run's): which images a limit keeps and what `"shapes"` draws
+    /// - `test_fraction` (default 0.2): share of each class for a folder without splits
+    ///
+    /// ```rhai
+    /// let data = dataset("shapes", #{ train: 100, test: 50 });
+    /// assert(data.train.len() == 100 && data.test.len() == 50);
+    /// ```
+    #[rhai_fn(name = "dataset", return_raw)]
+    pub fn dataset_with(
+        context: NativeCallContext,
+        name_or_path: &str,
+        mut options: Map,
+    ) -> RhaiResultOf<Dataset> {
+        let host = Host::of(&context);
+        for limit in ["train", "test", "size"] {
+            if options.get(limit).is_some_and(|it| it.as_int() == Ok(0)) {
+                options.remove(limit);
+            }
+        }
+        let own_seed = options.contains_key("seed");
+        let mut options: DatasetOptions = options::read("dataset", options)?;
+        if !own_seed {
+            options.seed = host.seed();
+        }
+        let place = match name_or_path {
+            "shapes" => name_or_path.to_owned(),
+            path => host.readable(path)?.display().to_string(),
+        };
+        let mut set = data::Dataset::open(&place, &options)?;
+        set.name = name_or_path.to_owned();
+        Ok(Dataset(Rc::new(set)))
+    }
+
+    /// The name or path that the data set was opened by.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").name == "shapes");
+    /// ```
+    #[rhai_fn(get = "name")]
+    pub fn dataset_name(data: &mut Dataset) -> String {
+        data.0.name.clone()
+    }
+
+    /// How many classes there are.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").classes == 10);
+    /// ```
+    #[rhai_fn(get = "classes")]
+    pub fn dataset_classes(data: &mut Dataset) -> i64 {
+        data.0.classes.len() as i64
+    }
+
+    /// The names of the classes; a label is a place in this array.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").class_names.len() == 10);
+    /// ```
+    #[rhai_fn(get = "class_names")]
+    pub fn dataset_class_names(data: &mut Dataset) -> Array {
+        names(&data.0.classes)
+    }
+
+    /// The larger side of the images, in pixels.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").size == 32);
+    /// ```
+    #[rhai_fn(get = "size")]
+    pub fn dataset_size(data: &mut Dataset) -> i64 {
+        data.0.height.max(data.0.width) as i64
+    }
+
+    /// The training split.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes", #{ train: 30 }).train.len() == 30);
+    /// ```
+    #[rhai_fn(get = "train")]
+    pub fn dataset_train(data: &mut Dataset) -> Split {
+        Split {
+            images: data.0.train.clone(),
+            set: data.0.clone(),
+        }
+    }
+
+    /// The test split.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes", #{ test: 20 }).test.len() == 20);
+    /// ```
+    #[rhai_fn(get = "test")]
+    pub fn dataset_test(data: &mut Dataset) -> Split {
+        Split {
+            images: data.0.test.clone(),
+            set: data.0.clone(),
+        }
+    }
+
+    /// The data set in one line: name, classes, size, images in each split.
+    ///
+    /// ```rhai
+    /// let data = dataset("shapes", #{ train: 30, test: 20 });
+    /// assert(data.to_string().contains("30 training images"));
+    /// ```
+    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    pub fn dataset_to_string(data: &mut Dataset) -> String {
+        let set = &data.0;
+        format!(
+            "{}: {} classes, {}x{}, {} training images, {} test images",
+            set.name,
+            set.classes.len(),
+            set.width,
+            set.height,
+            set.train.len(),
+            set.test.len()
+        )
+    }
+
+    /// How many images there are.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes", #{ test: 20 }).test.len() == 20);
+    /// ```
+    #[rhai_fn(name = "len")]
+    pub fn split_len(split: Split) -> i64 {
+        split.images.len() as i64
+    }
+
+    /// `"train"` or `"test"`.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.name == "test");
+    /// ```
+    #[rhai_fn(get = "name")]
+    pub fn split_name(split: &mut Split) -> String {
+        split.images.name().to_owned()
+    }
+
+    /// How many classes there are.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.classes == 10);
+    /// ```
+    #[rhai_fn(get = "classes")]
+    pub fn split_classes(split: &mut Split) -> i64 {
+        split.set.classes.len() as i64
+    }
+
+    /// The names of the classes.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.class_names.len() == 10);
+    /// ```
+    #[rhai_fn(get = "class_names")]
+    pub fn split_class_names(split: &mut Split) -> Array {
+        names(&split.set.classes)
+    }
+
+    /// The labels of all images, int64 `[n]`.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes", #{ test: 20 }).test.labels.shape == [20]);
+    /// ```
+    #[rhai_fn(get = "labels", return_raw)]
+    pub fn split_labels(split: &mut Split) -> RhaiResultOf<Tensor> {
+        let labels = split.images.labels();
+        Ok(Tensor::from_i64(&labels, &[labels.len() as i64])?)
+    }
+
+    /// The first `n` images, as many of each class.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 40 }).test;
+    /// assert(test.take(20).len() == 20);
+    /// ```
+    #[rhai_fn(name = "take", return_raw)]
+    pub fn split_take(split: Split, n: i64) -> RhaiResultOf<Split> {
+        let n = usize::try_from(n).map_err(|_| format!("`n` must be at least 0, got {n}"))?;
+        Ok(Split {
+            images: split.images.take(n)?,
+            set: split.set,
+        })
+    }
+
+    /// One image, `[3, h, w]` in [0, 1], as in a test batch.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.image(0).shape == [3, 32, 32]);
+    /// ```
+    #[rhai_fn(name = "image", return_raw)]
+    pub fn split_image(split: Split, index: i64) -> RhaiResultOf<Tensor> {
+        let image = split.images.image(position(&split, index)?)?;
+        let (height, width) = (image.height(), image.width());
+        let mut planes = vec![0; 3 * height * width];
+        image.write_planes(&mut planes);
+        let shape = [3, height as i64, width as i64];
+        Ok(unit(&Tensor::from_u8(&planes, &shape)?)?)
+    }
+
+    /// The label of one image.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes").test;
+    /// assert(test.label(0) in test.correct(0));
+    /// ```
+    #[rhai_fn(name = "label", return_raw)]
+    pub fn split_label(split: Split, index: i64) -> RhaiResultOf<i64> {
+        Ok(split.images.label(position(&split, index)?)?)
+    }
+
+    /// All correct classes of one image; its label alone where the set gives each image one.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.correct(0).len() >= 1);
+    /// ```
+    #[rhai_fn(name = "correct", return_raw)]
+    pub fn split_correct(split: Split, index: i64) -> RhaiResultOf<Array> {
+        Ok(integers(split.images.correct(position(&split, index)?)?))
+    }
+
+    /// The batches of one pass, for a `for` loop; each has `x`, `y`, `correct`, `indices`,
+    /// `number`.
+    ///
+    /// - `batch_size` (default 64), `drop_last` (default false)
+    /// - `shuffle` (default false), `augment` (default false: random crop and flip)
+    /// - `epoch` (default 0): random choices depend on the run's seed and on this
+    /// - `threads` (default 0, one for each core): decode ahead of use; no effect on the pixels
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 50 }).test;
+    /// let sizes = [];
+    /// for batch in test.batches(#{ batch_size: 20 }) { sizes.push(batch.len()); }
+    /// assert(sizes == [20, 20, 10]);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn batches(
+        context: NativeCallContext,
+        split: Split,
+        options: Map,
+    ) -> RhaiResultOf<Batches> {
+        let options = loading(&context, options)?;
+        Ok(Batches { split, options })
+    }
+
+    /// How many batches `batches` gives with these options.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 50 }).test;
+    /// assert(test.batch_count(#{ batch_size: 20 }) == 3);
+    /// assert(test.batch_count(#{ batch_size: 20, drop_last: true }) == 2);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn batch_count(
+        context: NativeCallContext,
+        split: Split,
+        options: Map,
+    ) -> RhaiResultOf<i64> {
+        let BatchOptions {
+            batch_size,
+            drop_last,
+            ..
+        } = loading(&context, options)?;
+        if batch_size == 0 {
+            return Err("`batch_size` must be at least 1, got 0".into());
+        }
+        let n = split.images.len();
+        let count = if drop_last {
+            n / batch_size
+        } else {
+            n.div_ceil(batch_size)
+        };
+        Ok(count as i64)
+    }
+
+    /// The first `n` images as one batch.
+    ///
+    /// ```rhai
+    /// let batch = dataset("shapes").test.batch(4);
+    /// assert(batch.x.shape == [4, 3, 32, 32] && batch.y.shape == [4]);
+    /// ```
+    #[rhai_fn(name = "batch", return_raw)]
+    pub fn first_batch(split: Split, n: i64) -> RhaiResultOf<Batch> {
+        let n = usize::try_from(n)
+            .ok()
+            .filter(|n| *n > 0 && *n <= split.images.len());
+        let Some(batch_size) = n else {
+            return Err(format!("`n` must lie in 1 .. {}", split.images.len()).into());
+        };
+        let options = BatchOptions {
+            batch_size,
+            ..BatchOptions::default()
+        };
+        match split.images.batches(options)?.next() {
+            Some(batch) => Ok(Batch::new(batch?)?),
+            None => Err("the split has no images".into()),
+        }
+    }
+
+    /// The images, `[n, 3, h, w]` in [0, 1], float32 on the CPU.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.batch(2).x.max().item() <= 1.0);
+    /// ```
+    #[rhai_fn(get = "x")]
+    pub fn batch_x(batch: &mut Batch) -> Tensor {
+        batch.x.clone()
+    }
+
+    /// The classes, int64 `[n]` on the CPU.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.batch(2).y.dtype == "int64");
+    /// ```
+    #[rhai_fn(get = "y")]
+    pub fn batch_y(batch: &mut Batch) -> Tensor {
+        batch.y.clone()
+    }
+
+    /// For each image an array of all its correct classes; `()` where the data set gives each
+    /// image one label.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.batch(2).correct.len() == 2);
+    /// ```
+    #[rhai_fn(get = "correct")]
+    pub fn batch_correct(batch: &mut Batch) -> Dynamic {
+        match &batch.correct {
+            Some(sets) => {
+                let sets = sets.iter().map(|set| integers(set.iter().copied()).into());
+                sets.collect::<Array>().into()
+            }
+            None => Dynamic::UNIT,
+        }
+    }
+
+    /// Which images of the split these are.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.batch(2).indices == [0, 1]);
+    /// ```
+    #[rhai_fn(get = "indices")]
+    pub fn batch_indices(batch: &mut Batch) -> Array {
+        integers(batch.indices.iter().map(|&index| index as i64))
+    }
+
+    /// The place of the batch in its pass, from 0.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.batch(2).number == 0);
+    /// ```
+    #[rhai_fn(get = "number")]
+    pub fn batch_number(batch: &mut Batch) -> i64 {
+        batch.number as i64
+    }
+
+    /// How many images the batch has.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.batch(3).len() == 3);
+    /// ```
+    #[rhai_fn(name = "len")]
+    pub fn batch_len(batch: Batch) -> i64 {
+        batch.indices.len() as i64
+    }
+}
