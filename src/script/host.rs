@@ -6,7 +6,7 @@
 use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
-use crate::torch::Device;
+use crate::torch::{self, Device};
 use crate::{Error, Result};
 use rhai::{Engine, NativeCallContext, Position};
 use std::cell::{Cell, RefCell};
@@ -32,13 +32,16 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Host(Rc<State>);
 
+/// Takes each line that a script prints.
+type Printer = Box<dyn Fn(&str)>;
+
 struct State {
     settings: Settings,
     permissions: Permissions,
     params: RefCell<Option<Params>>,
     seed: Cell<u64>,
     sources: RefCell<Sources>,
-    printer: RefCell<Box<dyn Fn(&str)>>,
+    printer: RefCell<Printer>,
 }
 
 impl Host {
@@ -77,10 +80,10 @@ impl Host {
         self.0.seed.get()
     }
 
-    /// Sets the run's seed, and libtorch's generator to it.
+    /// Sets the seed of the run, and libtorch's generators to it.
     pub fn set_seed(&self, seed: u64) {
         self.0.seed.set(seed);
-        crate::torch::manual_seed(seed);
+        torch::manual_seed(seed);
     }
 
     /// What `--device` says; `auto` without it.

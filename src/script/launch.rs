@@ -2,7 +2,7 @@
 
 use super::errors::report;
 use super::{Failure, Host, Settings, compile_file, engine, help, params, thread};
-use crate::{Error, Result, interrupt};
+use crate::{Error, Result, interrupt, torch};
 use rhai::{AST, Engine, EvalAltResult};
 use std::path::Path;
 
@@ -41,6 +41,10 @@ fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Fail
         .ok_or_else(|| Error::invalid("no script was named"))?;
     let ast = compile_file(host, engine, script)?;
     check_settings(host, &ast)?;
+    if let Some(threads) = settings.threads {
+        torch::set_num_threads(threads);
+    }
+    host.set_seed(host.seed());
     host.create_run_folder()?;
     // A script that never says `seed(n)` gives the same numbers each time too.
     host.set_seed(host.seed());
