@@ -1,8 +1,8 @@
-//! Documentation is run: every function that scripts can call has a comment with an example,
-//! and every example works in a fresh engine.
+//! Documentation is run: of every function that scripts can call, one form has a comment with
+//! an example, and every example works in a fresh engine.
 
 use rhobust::script::{Host, Settings, compile, domains, engine, errors, stdlib, thread};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A function as its documentation names it, with its comment.
 type Documented = (String, String);
@@ -91,11 +91,23 @@ fn run(name: &str, text: &str) -> Result<(), String> {
 fn all_work(functions: Vec<Documented>) {
     let problems = thread::with_large_stack(move || {
         let mut problems = String::new();
+        // The forms of a name, or reading and writing one property, share a comment.
+        let base = |name: &str| {
+            name.split('(')
+                .next()
+                .unwrap_or(name)
+                .replace("set$", "get$")
+        };
+        let shown: BTreeSet<_> = functions
+            .iter()
+            .filter(|(_, comment)| !examples(comment).is_empty())
+            .map(|(name, _)| base(name))
+            .collect();
         for (name, comment) in functions {
-            let examples = examples(&comment);
-            if examples.is_empty() {
+            if !shown.contains(&base(&name)) {
                 problems += &format!("{name}: no example\n");
             }
+            let examples = examples(&comment);
             for example in examples {
                 if let Err(report) = run(&name, &example) {
                     problems += &format!("{report}\n");

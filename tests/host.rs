@@ -432,7 +432,7 @@ mod check {
             "main.rhai:4:7",
             "there is no function `asert`; did you mean `assert`?",
             "`px` takes 1 argument, got 2",
-            "module `lib` has no function `gg`; did you mean `g`?",
+            "module `lib` has no function `gg`",
             "`lib::g` takes 1 argument, got 0",
             "no value has a method `lenn`; did you mean `len`?",
             "there is no module `nolib`",

@@ -167,14 +167,14 @@ impl Checker {
 
     /// Follows the imports of a file.
     fn imports(&mut self, ast: &AST, from: &Location) -> HashMap<String, Vec<Option<Location>>> {
-        let mut statements: Vec<(Result<(String, Position), Position>, String)> = Vec::new();
+        let mut statements = Vec::new();
         let entries = &mut self.entries;
         ast.walk(&mut |path: &[ASTNode]| {
             match path.last() {
-                Some(ASTNode::Stmt(Stmt::Import(import, position))) => {
+                Some(ASTNode::Stmt(Stmt::Import(import, _))) => {
                     let path = match &import.0 {
-                        Expr::StringConstant(path, position) => Ok((path.to_string(), *position)),
-                        _ => Err(*position),
+                        Expr::StringConstant(path, position) => Some((path.clone(), *position)),
+                        _ => None,
                     };
                     statements.push((path, import.1.name.to_string()));
                 }
@@ -194,9 +194,7 @@ impl Checker {
         self.open.push(from.clone());
         let mut imports: HashMap<String, Vec<_>> = HashMap::new();
         for (path, alias) in statements {
-            let location = path
-                .ok()
-                .and_then(|(path, position)| self.follow(&path, position));
+            let location = path.and_then(|(path, position)| self.follow(&path, position));
             imports.entry(alias).or_default().push(location);
         }
         self.open.pop();

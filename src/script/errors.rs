@@ -97,7 +97,7 @@ fn unfold(error: &EvalAltResult) -> (&EvalAltResult, Vec<(String, Position)>) {
 /// ```
 fn snippet(place: &Place) -> String {
     /// Characters of a line that are shown on either side of the caret.
-    const SIDE: usize = 60;
+    const SIDE: usize = 80;
     let number = place.line.to_string();
     let margin = " ".repeat(number.len());
     let line: Vec<char> = place

@@ -34,13 +34,16 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Host(Rc<State>);
 
+/// Takes each line that a script prints.
+type Printer = Box<dyn Fn(&str)>;
+
 struct State {
     settings: Settings,
     permissions: Permissions,
     params: RefCell<Option<Params>>,
     seed: Cell<u64>,
     sources: RefCell<Sources>,
-    printer: RefCell<Box<dyn Fn(&str)>>,
+    printer: RefCell<Printer>,
     /// Where progress is shown; nowhere unless the host begins a record.
     screen: RefCell<Screen>,
     /// What is kept of the run; examples and interactive sessions keep nothing.
@@ -85,10 +88,10 @@ impl Host {
         self.0.seed.get()
     }
 
-    /// Sets the run's seed, and libtorch's generator to it.
+    /// Sets the seed of the run, and libtorch's generators to it.
     pub fn set_seed(&self, seed: u64) {
         self.0.seed.set(seed);
-        crate::torch::manual_seed(seed);
+        torch::manual_seed(seed);
     }
 
     /// What `--device` says; `auto` without it.

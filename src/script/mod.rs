@@ -48,8 +48,11 @@ pub type Failure = Box<EvalAltResult>;
 /// Named so that definitions and help print `-> Tensor`.
 pub type RhaiResultOf<T> = std::result::Result<T, Failure>;
 
+/// A group of functions: its name in the reference, and how to make its module.
+pub type Domain = (&'static str, fn() -> rhai::Module);
+
 /// Every group of functions that scripts can call, in the order of the reference.
-pub fn domains() -> Vec<(&'static str, fn() -> rhai::Module)> {
+pub fn domains() -> Vec<Domain> {
     vec![
         ("core", core::module),
         ("tensor", tensor::module),

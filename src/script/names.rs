@@ -1,18 +1,19 @@
 //! Words for people: the nearest valid name, and Rhai's types as scripts call them.
 
-/// The name among `valid` that `given` was most likely meant to be.
+/// The name among `valid` that `given` was most likely meant to be: a few slips away for its
+/// length, or one that begins with it.
 pub fn nearest<'a>(given: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = given.to_lowercase();
+    let slips = |name: &str| {
+        let distance = strsim::damerau_levenshtein(&folded, &name.to_lowercase());
+        let length = given.chars().count().max(name.chars().count());
+        let begins = given.chars().count() >= 3 && name.starts_with(given);
+        (distance <= length / 3 || begins).then_some(distance)
+    };
     valid
         .into_iter()
         .filter(|name| *name != given)
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&folded, &name.to_lowercase()),
-                name,
-            )
-        })
-        .filter(|(distance, name)| *distance <= 1 + name.len().min(given.len()) / 4)
+        .filter_map(|name| Some((slips(name)?, name)))
         .min()
         .map(|(_, name)| name)
 }
@@ -81,7 +82,9 @@ mod tests {
         assert_eq!(nearest("Eps", valid), Some("eps"));
         assert_eq!(nearest("stepsize", valid), Some("step_size"));
         assert_eq!(nearest("momentum", valid), None);
-        assert_eq!(nearest("x", valid), None);
+        assert_eq!(nearest("random", valid), Some("random_start"));
+        assert_eq!(nearest("x", ["k", "xs"]), None);
+        assert_eq!(nearest("rand", ["tanh", "grad"]), None);
     }
 
     #[test]

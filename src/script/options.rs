@@ -283,9 +283,9 @@ mod tests {
                 "option `steps` of pgd must be at least 0, got the integer -1",
             ),
             (
-                "#{eps: 0.1, norm: \"l1\"}",
-                "option `norm` of pgd must be \"linf\" or \"l2\", got the string \"l1\"; did you \
-                 mean \"l2\"?",
+                "#{eps: 0.1, norm: \"linff\"}",
+                "option `norm` of pgd must be \"linf\" or \"l2\", got the string \"linff\"; did you \
+                 mean \"linf\"?",
             ),
             (
                 "#{eps: 0.1, norm: 2}",

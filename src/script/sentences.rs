@@ -189,6 +189,12 @@ impl Scene<'_> {
                 given.join(", ")
             );
         }
+        let outline = self.outline.as_ref();
+        if outline.is_some_and(|outline| outline.variables.iter().any(|v| v.name == name)) {
+            return format!(
+                "`{name}` is a variable; a closure in it is called as `{name}.call(...)`"
+            );
+        }
         let functions = Functions::of(self.engine);
         let forms = functions.forms(name);
         if !forms.is_empty() {
@@ -203,15 +209,9 @@ impl Scene<'_> {
             shown.truncate(SHOWN);
             return format!("there is no `{call}`; there is {}", shown.join(", "));
         }
-        let outline = self.outline.as_ref();
         let own = outline.map_or(&[][..], |outline| &outline.functions);
         if own.iter().any(|function| function == name) {
             return format!("function `{name}` does not take {} arguments", given.len());
-        }
-        if outline.is_some_and(|outline| outline.variables.iter().any(|v| v.name == name)) {
-            return format!(
-                "`{name}` is a variable; a closure in it is called as `{name}.call(...)`"
-            );
         }
         let names = functions.names().chain(own.iter().map(String::as_str));
         format!("there is no function `{call}`{}", did_you_mean(name, names))
