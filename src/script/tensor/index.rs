@@ -20,9 +20,6 @@ pub mod functions {
     /// - a bool tensor: the entries where it is true
     /// - `"..."`: all the dimensions that the others leave
     ///
-    /// `x[...] = value` gives the variable `x` a new tensor with that part replaced; other
-    /// variables keep the old one. `value` is a tensor, broadcast to the part, or a number.
-    ///
     /// ```rhai
     /// let x = arange(12).reshape([3, 4]);
     /// assert(x[0].to_array() == [0, 1, 2, 3]);
@@ -30,8 +27,6 @@ pub mod functions {
     /// assert(x[[":", 0]].to_array() == [0, 4, 8]);
     /// assert(x[[arange(3), tensor([0, 1, 2])]].to_array() == [0, 5, 10]);
     /// assert(x[x > 9].to_array() == [10, 11]);
-    /// x[[0, "2:"]] = -1;
-    /// assert(x[0].to_array() == [0, 1, -1, -1]);
     /// ```
     #[rhai_fn(index_get, return_raw)]
     pub fn entry(x: Tensor, index: INT) -> RhaiResultOf<Tensor> {
@@ -44,6 +39,21 @@ pub mod functions {
         Ok(x.index(&indices(&x, index)?)?)
     }
 
+    /// Gives a variable a new tensor with a part replaced: `x[0] = 1`, `x[mask] += y`.
+    ///
+    /// The part is any that `x[...]` can be. Other variables that hold the same tensor keep it as
+    /// it is; the rest of the entries is copied, and gradients pass through.
+    ///
+    /// - `value`: a tensor, broadcast to the part and brought to the dtype of `x`, a number or a
+    ///   boolean
+    ///
+    /// ```rhai
+    /// let x = zeros([2, 3]);
+    /// let before = x;
+    /// x[[0, "1:"]] = tensor([1, 2]);
+    /// assert(x.to_array() == [[0.0, 1.0, 2.0], [0.0, 0.0, 0.0]]);
+    /// assert(before.sum().item() == 0.0);
+    /// ```
     #[rhai_fn(index_set, return_raw)]
     pub fn replace(x: &mut Tensor, index: Dynamic, value: Dynamic) -> RhaiResultOf<()> {
         check_property(&index, "No writable property")?;
