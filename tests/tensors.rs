@@ -1,7 +1,7 @@
 //! Tensors in scripts: snippets with known answers, refusals, and PyTorch's random numbers.
 
 use rhai::{Engine, EvalAltResult};
-use rhobust::script::{Host, Settings, engine};
+use rhobust::script::{Host, Settings, engine, errors};
 
 fn session() -> Engine {
     engine(Host::new(Settings::default()).expect("the current folder can be read"))
@@ -623,8 +623,8 @@ fn refusals() {
                 "`index` must be an integer, a range, a slice like \"1:\", a tensor or an array of these, got the float 0.5",
             ),
             (
-                "zeros(3)[\"a\"]",
-                "`index` must be an integer, a range, a slice like \"1:\", a tensor or an array of these, got the string \"a\"",
+                "zeros(3)[\"a:b\"]",
+                "`index` must be an integer, a range, a slice like \"1:\", a tensor or an array of these, got the string \"a:b\"",
             ),
             (
                 "zeros([2, 2])[[0, #{}]]",
@@ -757,6 +757,37 @@ fn refusals() {
         ],
         refusal,
     );
+}
+
+#[test]
+fn mistakes_that_rhai_finds() {
+    for (source, expected) in [
+        ("zeros(1).foo", "a tensor has no property `foo`"),
+        (
+            "zeros(1).numel",
+            "a tensor has no property `numel`; it is a function, write `numel()`",
+        ),
+        (
+            "let x = zeros(1); x.shape = [1]",
+            "`shape` of a tensor cannot be assigned",
+        ),
+        (
+            "const X = zeros(1); X[0] = 1",
+            "this changes a part of a constant",
+        ),
+        (
+            "let x = zeros(1); if x == x {}",
+            "this must be a bool, got a tensor; `x.equal(y)` compares two tensors as a whole",
+        ),
+    ] {
+        let engine = session();
+        let error = engine.run(source).expect_err(source);
+        let report = errors::report(&engine, &error);
+        assert!(
+            report.starts_with(&format!("error: {expected}")),
+            "{source}\n{report}"
+        );
+    }
 }
 
 #[test]

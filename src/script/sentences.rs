@@ -38,6 +38,11 @@ pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Pl
             match (wanted.as_str(), given.as_str()) {
                 ("", given) => format!("{} cannot be used here", a_type(given)),
                 (wanted, "") => format!("this must be {}", a_type(wanted)),
+                ("bool", given) if type_word(given) == "tensor" => {
+                    "this must be a bool, got a tensor; `x.equal(y)` compares two tensors as a \
+                     whole, `x.all().item()` makes one bool of many"
+                        .into()
+                }
                 (wanted, given) => {
                     format!("this must be {}, got {}", a_type(wanted), a_type(given))
                 }
@@ -55,6 +60,9 @@ pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Pl
         ErrorVariableExists(name, _) => format!("`{name}` is declared already"),
         ErrorForbiddenVariable(name, _) => format!("`{name}` cannot be the name of a variable"),
         ErrorAssignmentToConstant(name, _) => format!("`{name}` is a constant and cannot change"),
+        ErrorNonPureMethodCallOnConstant(name, _) if name.starts_with("index$set") => {
+            "this changes a part of a constant".into()
+        }
         ErrorNonPureMethodCallOnConstant(name, _) => {
             format!("`{name}` changes its value, which is a constant here")
         }

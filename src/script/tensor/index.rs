@@ -5,7 +5,7 @@ use crate::Result;
 use crate::script::RhaiResultOf;
 use crate::torch::{Index, Operand, Scalar, Tensor};
 use rhai::plugin::*;
-use rhai::{INT, ImmutableString};
+use rhai::{EvalAltResult, INT, ImmutableString, Position};
 use std::ops::{Range, RangeInclusive};
 
 #[export_module]
@@ -20,9 +20,6 @@ pub mod functions {
     /// - a bool tensor: the entries where it is true
     /// - `"..."`: all the dimensions that the others leave
     ///
-    /// `x[...] = value` gives the variable `x` a new tensor with that part replaced; other
-    /// variables keep the old one. `value` is a tensor, broadcast to the part, or a number.
-    ///
     /// ```rhai
     /// let x = arange(12).reshape([3, 4]);
     /// assert(x[0].to_array() == [0, 1, 2, 3]);
@@ -30,8 +27,6 @@ pub mod functions {
     /// assert(x[[":", 0]].to_array() == [0, 4, 8]);
     /// assert(x[[arange(3), tensor([0, 1, 2])]].to_array() == [0, 5, 10]);
     /// assert(x[x > 9].to_array() == [10, 11]);
-    /// x[[0, "2:"]] = -1;
-    /// assert(x[0].to_array() == [0, 1, -1, -1]);
     /// ```
     #[rhai_fn(index_get, return_raw)]
     pub fn entry(x: Tensor, index: INT) -> RhaiResultOf<Tensor> {
@@ -40,11 +35,28 @@ pub mod functions {
 
     #[rhai_fn(index_get, return_raw)]
     pub fn part(x: Tensor, index: Dynamic) -> RhaiResultOf<Tensor> {
+        check_property(&index, "Unknown property")?;
         Ok(x.index(&indices(&x, index)?)?)
     }
 
+    /// Gives a variable a new tensor with a part replaced: `x[0] = 1`, `x[mask] += y`.
+    ///
+    /// The part is any that `x[...]` can be. Other variables that hold the same tensor keep it as
+    /// it is; the rest of the entries is copied, and gradients pass through.
+    ///
+    /// - `value`: a tensor, broadcast to the part and brought to the dtype of `x`, a number or a
+    ///   boolean
+    ///
+    /// ```rhai
+    /// let x = zeros([2, 3]);
+    /// let before = x;
+    /// x[[0, "1:"]] = tensor([1, 2]);
+    /// assert(x.to_array() == [[0.0, 1.0, 2.0], [0.0, 0.0, 0.0]]);
+    /// assert(before.sum().item() == 0.0);
+    /// ```
     #[rhai_fn(index_set, return_raw)]
     pub fn replace(x: &mut Tensor, index: Dynamic, value: Dynamic) -> RhaiResultOf<()> {
+        check_property(&index, "No writable property")?;
         let value = match value.as_bool() {
             Ok(value) => Operand::Scalar(Scalar::Int(value.into())),
             Err(_) => args::operand("value", value)?,
@@ -148,8 +160,23 @@ pub mod functions {
     }
 }
 
-/// What one position of an index asks for.
-enum Position {
+/// Rhai asks the indexer for a property that it does not find: `x.foo` comes as `x["foo"]`.
+/// The answer is then what Rhai says where there is no indexer.
+fn check_property(index: &Dynamic, problem: &str) -> RhaiResultOf<()> {
+    match index.read_lock::<ImmutableString>() {
+        Some(name) if name.chars().all(|c| c.is_alphanumeric() || c == '_') => {
+            let text = format!(
+                "{problem} '{}' - a getter is not registered for type 'tensor'",
+                *name
+            );
+            Err(EvalAltResult::ErrorDotExpr(text, Position::NONE).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What one entry of an index asks for.
+enum Item {
     Of(Index),
     /// `"..."`: as many whole dimensions as the others leave.
     Rest,
@@ -158,40 +185,40 @@ enum Position {
 const WHOLE: Index = Index::Slice(None, None);
 
 fn indices(x: &Tensor, index: Dynamic) -> Result<Vec<Index>> {
-    let positions = match index.try_cast_result::<rhai::Array>() {
+    let items = match index.try_cast_result::<rhai::Array>() {
         Ok(array) => array
             .into_iter()
             .enumerate()
-            .map(|(at, index)| position(&format!("index[{at}]"), index))
+            .map(|(at, index)| item(&format!("index[{at}]"), index))
             .collect::<Result<Vec<_>>>()?,
-        Err(single) => vec![position("index", single)?],
+        Err(single) => vec![item("index", single)?],
     };
-    let taken: usize = positions
+    let taken: usize = items
         .iter()
-        .map(|position| match position {
-            Position::Of(index) => index.dimensions(),
-            Position::Rest => 0,
+        .map(|item| match item {
+            Item::Of(index) => index.dimensions(),
+            Item::Rest => 0,
         })
         .sum();
-    let rests = positions
+    let rests = items
         .iter()
-        .filter(|position| matches!(position, Position::Rest))
+        .filter(|item| matches!(item, Item::Rest))
         .count();
     ensure!(rests <= 1, "an index may have one \"...\", got {rests}");
     let left = x.ndim().saturating_sub(taken);
-    Ok(positions
+    Ok(items
         .into_iter()
-        .flat_map(|position| match position {
-            Position::Of(index) => vec![index],
-            Position::Rest => vec![WHOLE; left],
+        .flat_map(|item| match item {
+            Item::Of(index) => vec![index],
+            Item::Rest => vec![WHOLE; left],
         })
         .collect())
 }
 
-fn position(argument: &str, index: Dynamic) -> Result<Position> {
+fn item(argument: &str, index: Dynamic) -> Result<Item> {
     const WANTED: &str = "an integer, a range, a slice like \"1:\", a tensor or an array of these";
     let index = index.flatten();
-    Ok(Position::Of(if let Ok(at) = index.as_int() {
+    Ok(Item::Of(if let Ok(at) = index.as_int() {
         Index::At(at)
     } else if let Some(range) = index.read_lock::<Range<INT>>() {
         Index::Slice(Some(range.start), Some(range.end))
@@ -201,7 +228,7 @@ fn position(argument: &str, index: Dynamic) -> Result<Position> {
         Index::Slice(Some(*range.start()), end)
     } else if let Some(text) = index.read_lock::<ImmutableString>() {
         match text.trim() {
-            "..." => return Ok(Position::Rest),
+            "..." => return Ok(Item::Rest),
             text => match slice(text) {
                 Some(slice) => slice,
                 None => return Err(refused(argument, WANTED, &index)),
