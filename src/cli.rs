@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::info::Info;
 use crate::interrupt;
 use crate::script::{self, Ending, Settings};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Run a script; with --help after the script, list its parameters
     Run(Run),
+    /// Say which libtorch, devices, threads and instruction sets are in use, and why not others
+    Info,
     /// Look for mistakes in a script and what it imports, without running it
     Check {
         /// The script, a .rhai file
@@ -88,6 +91,10 @@ pub fn main() -> i32 {
     match cli.command {
         Command::Run(run) if run.help => help_for_run(run),
         Command::Run(run) => finish(script::run(run.settings())),
+        Command::Info => {
+            print!("{}", Info::gather());
+            0
+        }
         Command::Check { script } => match script::check(&script) {
             Ok(()) => 0,
             Err(findings) => failed(&findings),

@@ -92,6 +92,9 @@ impl Host {
     pub fn set_seed(&self, seed: u64) {
         self.0.seed.set(seed);
         torch::manual_seed(seed);
+        if let Some(record) = self.0.record.borrow_mut().as_mut() {
+            record.set_seed(seed);
+        }
     }
 
     /// What `--device` says; `auto` without it.
