@@ -38,6 +38,16 @@ impl Error {
             other => other,
         }
     }
+
+    /// The same error with the path `real` written as the user wrote it.
+    pub fn with_path_as(self, real: &Path, given: &str) -> Self {
+        match self {
+            Error::Invalid(message) => {
+                Error::Invalid(message.replace(&real.display().to_string(), given))
+            }
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Error {

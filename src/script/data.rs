@@ -175,11 +175,11 @@ pub mod functions {
         if !own_seed {
             options.seed = host.seed();
         }
-        let place = match name_or_path {
-            "shapes" => name_or_path.to_owned(),
-            path => host.readable(path)?.display().to_string(),
+        let open = |place: &str| data::Dataset::open(place, &options);
+        let mut set = match name_or_path {
+            "shapes" => open(name_or_path)?,
+            path => host.reading(path, |real| open(&real.display().to_string()))?,
         };
-        let mut set = data::Dataset::open(&place, &options)?;
         set.name = name_or_path.to_owned();
         Ok(Dataset(Rc::new(set)))
     }

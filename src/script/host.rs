@@ -131,6 +131,13 @@ impl Host {
         self.0.permissions.readable(path.as_ref())
     }
 
+    /// What `read` makes of the real path of `path`, if the script may read it; errors show
+    /// the path as it was given.
+    pub fn reading<T>(&self, path: &str, read: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+        let real = self.readable(path)?;
+        read(&real).map_err(|error| error.with_path_as(&real, path))
+    }
+
     /// The real path at which the script may create or replace a file or folder. A relative
     /// path lies in the run folder.
     pub fn writable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {

@@ -147,7 +147,7 @@ fn place(host: &Host, model: &Model, dtype: Option<&str>, device: Option<&str>) 
 
 /// A head that kept its new weights is worth a line.
 fn load(host: &Host, model: &Model, path: &str, head: Head) -> Result<LoadReport> {
-    let report = model.load(&host.readable(path)?, head)?;
+    let report = host.reading(path, |real| model.load(real, head))?;
     if !report.kept.is_empty() {
         host.print(&format!(
             "{path}: {} entries loaded into {}; new: {}",

@@ -155,10 +155,8 @@ pub mod functions {
         optimizer: Optimizer,
         path: &str,
     ) -> RhaiResultOf<()> {
-        let path = Host::of(&context).readable(path)?;
-        Ok(optimizer
-            .0
-            .load_state_dict(torch::safetensors::load(&path)?)?)
+        let state = Host::of(&context).reading(path, torch::safetensors::load)?;
+        Ok(optimizer.0.load_state_dict(state)?)
     }
 
     /// How the learning rate goes from the first step to the last, as a value.

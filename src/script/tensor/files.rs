@@ -47,9 +47,9 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn load_tensors(context: NativeCallContext, path: &str) -> RhaiResultOf<Map> {
-        let path = Host::of(&context).readable(path)?;
-        let entries = safetensors::load(&path)?.into_iter();
+        let entries = Host::of(&context).reading(path, safetensors::load)?;
         Ok(entries
+            .into_iter()
             .map(|(name, tensor)| (name.into(), Dynamic::from(tensor)))
             .collect())
     }
