@@ -1,1 +1,218 @@
-//! (module)
+//! Data sets: labelled RGB images in a training and a test split, and their batches.
+//!
+//! Pixels are bytes here; who makes tensors of them divides by 255. Images are read as
+//! torchvision reads them, byte for byte.
+
+mod batches;
+mod cifar;
+mod decode;
+mod folder;
+mod image;
+mod resize;
+mod shapes;
+mod split;
+#[cfg(test)]
+mod testing;
+mod transform;
+
+pub use batches::{Batch, BatchOptions, Batches};
+pub use decode::read_image;
+pub use image::{Image, write_png};
+pub use split::Split;
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use split::Source;
+use std::path::Path;
+use transform::Fit;
+
+/// How a data set is opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatasetOptions {
+    /// At most this many training images, as many of each class as possible.
+    pub train: Option<usize>,
+    /// At most this many test images, likewise.
+    pub test: Option<usize>,
+    /// The side to which images are resized and cut. Left out: images of at most 64 x 64
+    /// keep their size, others get 224.
+    pub size: Option<u32>,
+    /// Decides what `shapes` draws, which images a limit keeps and how a folder without
+    /// splits is divided.
+    pub seed: u64,
+    /// The share of each class that a folder of classes without splits sets aside for tests.
+    pub test_fraction: f64,
+}
+
+impl Default for DatasetOptions {
+    fn default() -> Self {
+        DatasetOptions {
+            train: None,
+            test: None,
+            size: None,
+            seed: 0,
+            test_fraction: 0.2,
+        }
+    }
+}
+
+const MAX_SIZE: u32 = 4096;
+
+impl DatasetOptions {
+    fn check(&self) -> Result<()> {
+        if let Some(size) = self.size {
+            ensure!(
+                (8..=MAX_SIZE).contains(&size),
+                "`size` must be from 8 to {MAX_SIZE} pixels, got {size}"
+            );
+        }
+        for (name, limit) in [("train", self.train), ("test", self.test)] {
+            ensure!(
+                limit != Some(0),
+                "`{name}` must be at least 1 image, got 0; leave it out for all of them"
+            );
+        }
+        let share = self.test_fraction;
+        ensure!(
+            share > 0.0 && share < 1.0,
+            "`test_fraction` must be between 0 and 1, got {share}"
+        );
+        Ok(())
+    }
+}
+
+/// Labelled images of one size, in a training and a test split.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The name or path that it was opened by.
+    pub name: String,
+    /// The name of each class; labels are places in this list.
+    pub classes: Vec<String>,
+    pub height: usize,
+    pub width: usize,
+    pub train: Split,
+    pub test: Split,
+}
+
+impl Dataset {
+    /// Opens the built-in data set `shapes`, or the folder of that path: CIFAR-10 or CIFAR-100
+    /// as binary files, or images in folders of classes.
+    ///
+    /// # Errors
+    /// `Invalid` for options out of range, for a path that is no data set, and with the file
+    /// or folder when something is wrong with it.
+    pub fn open(name_or_path: &str, options: &DatasetOptions) -> Result<Dataset> {
+        options.check()?;
+        let mut data = if name_or_path == shapes::NAME {
+            shapes::open(options)?
+        } else {
+            open_folder(Path::new(name_or_path), options)?
+        };
+        data.name = name_or_path.to_owned();
+        Ok(data)
+    }
+
+    /// The data set of these halves, with the size and the limits of `options`.
+    fn assemble(
+        classes: Vec<String>,
+        native: Fit,
+        halves: Halves,
+        options: &DatasetOptions,
+    ) -> Result<Dataset> {
+        let fit = options.size.map_or(native, |it| Fit::Square(it as usize));
+        let k = classes.len();
+        let split = |name, half: Half, limit: Option<usize>| -> Result<Split> {
+            let split = match half {
+                Ok(source) => Split::new(name, source.into(), k, fit, options.seed),
+                Err(reason) => Split::absent(name, fit, reason),
+            };
+            match limit {
+                Some(n) => split
+                    .take(n)
+                    .map_err(|error| error.context(format_args!("`{name}`"))),
+                None => Ok(split),
+            }
+        };
+        Ok(Dataset {
+            name: String::new(),
+            classes,
+            height: fit.height(),
+            width: fit.width(),
+            train: split("train", halves.train, options.train)?,
+            test: split("test", halves.test, options.test)?,
+        })
+    }
+}
+
+/// The images of one split, or why there are none.
+type Half = Result<Box<dyn Source>, String>;
+
+/// What a data set consists of before limits.
+struct Halves {
+    train: Half,
+    test: Half,
+}
+
+fn open_folder(path: &Path, options: &DatasetOptions) -> Result<Dataset> {
+    let given = path.display();
+    match std::fs::metadata(path) {
+        Ok(it) if it.is_dir() => {}
+        Ok(_) => bail!("{given}: a data set is a folder, this is a file"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+            "{given}: there is no such folder, and the only built-in data set is `{}`",
+            shapes::NAME
+        ),
+        Err(error) => return Err(Error::io(path, &error)),
+    }
+    if let Some(data) = cifar::open(path, options)? {
+        return Ok(data);
+    }
+    folder::open(path, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refuse(name: &str, options: serde_json::Value) -> String {
+        match serde_json::from_value(options) {
+            Ok(options) => Dataset::open(name, &options).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn bad_options_are_refused_by_name() {
+        use serde_json::json;
+        for (options, expected) in [
+            (
+                json!({"size": 4}),
+                "`size` must be from 8 to 4096 pixels, got 4",
+            ),
+            (
+                json!({"train": 0}),
+                "`train` must be at least 1 image, got 0",
+            ),
+            (
+                json!({"test_fraction": 1.0}),
+                "`test_fraction` must be between 0 and 1, got 1",
+            ),
+            (json!({"sise": 32}), "unknown field `sise`"),
+        ] {
+            let error = refuse("shapes", options);
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_data_set_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = refuse(file.to_str().unwrap(), serde_json::json!({}));
+        assert!(error.ends_with("a data set is a folder, this is a file"));
+        let error = refuse("shape", serde_json::json!({}));
+        let expected = "shape: there is no such folder, and the only built-in data set is `shapes`";
+        assert_eq!(error, expected);
+    }
+}
