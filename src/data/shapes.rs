@@ -3,9 +3,11 @@
 //!
 //! It is made to show what robustness research looks at. The classes differ in difficulty
 //! (a pentagon is nearly a hexagon, a hexagon nearly a circle, a star is like nothing else), so
-//! that class-wise gaps appear. Colours, textures, size, place and angle say nothing about the
-//! class. In about one image of six a smaller shape of another class stands behind the labelled
-//! one; both are then correct.
+//! that class-wise gaps appear. Hues, textures, size and place say nothing about the class. In
+//! about one image of six a smaller shape of another class stands behind the labelled one; both
+//! are then correct. Shapes are lighter than their ground and stand nearly upright: a small
+//! network then learns them within a hundred steps of 64 images, and one that was trained
+//! without attacks is wrong on nearly every image under PGD with eps 0.03.
 
 use super::image::Image;
 use super::split::Source;
@@ -27,6 +29,9 @@ const TEST: usize = 2_000;
 
 /// Images are kept once drawn, 3 KiB each.
 const MAX_IMAGES: usize = 500_000;
+
+/// How far shapes are turned from upright, either way.
+const LEAN: f32 = PI / 10.0;
 
 /// The share of images with a second shape.
 const PAIRS: f64 = 0.18;
@@ -143,7 +148,7 @@ impl Class {
         }
     }
 
-    /// The outline around the origin, of radius about 1.
+    /// The outline around the origin, upright, of radius about 1.
     fn outline(self, random: &mut ChaCha8Rng) -> Outline {
         let regular = |corners: usize, radius: f32| {
             let corner = |i| polar(radius, TAU * i as f32 / corners as f32);
@@ -151,11 +156,25 @@ impl Class {
         };
         match self {
             Class::Circle => Outline::Ellipse([0.9, 0.9]),
-            Class::Ellipse => Outline::Ellipse([1.0, random.random_range(0.55..0.75)]),
+            Class::Ellipse => {
+                let mut axes = [1.0, random.random_range(0.55..0.75)];
+                if random.random() {
+                    axes.reverse();
+                }
+                Outline::Ellipse(axes)
+            }
             Class::Ring => Outline::Ring(random.random_range(0.15..0.25)),
-            Class::Crescent => Outline::Crescent(random.random_range(0.35..0.55)),
+            Class::Crescent => {
+                let shift = random.random_range(0.35..0.55);
+                Outline::Crescent(if random.random() { shift } else { -shift })
+            }
             Class::Triangle => regular(3, 1.1),
-            Class::Square => regular(4, 1.05),
+            Class::Square => Outline::Polygon(vec![
+                [0.74, 0.74],
+                [-0.74, 0.74],
+                [-0.74, -0.74],
+                [0.74, -0.74],
+            ]),
             Class::Pentagon => regular(5, 1.0),
             Class::Hexagon => regular(6, 0.97),
             Class::Star => {
@@ -178,8 +197,9 @@ impl Class {
 
 type Point = [f32; 2];
 
+/// At this angle from straight up.
 fn polar(radius: f32, angle: f32) -> Point {
-    [radius * angle.cos(), radius * angle.sin()]
+    [radius * angle.sin(), -radius * angle.cos()]
 }
 
 enum Outline {
@@ -282,9 +302,9 @@ impl Figure {
             outline: class.outline(random),
             centre,
             radius,
-            angle: random.random_range(0.0..TAU),
+            angle: random.random_range(-LEAN..LEAN),
             stretch: random.random_range(0.93..1.07),
-            colour: contrasting(background, random),
+            colour: lighter(background, random),
             shading: random.random_range(-0.06..0.06),
         }
     }
@@ -306,12 +326,14 @@ impl Figure {
     }
 }
 
-/// A colour that can be told from `background` and is not far from it.
-fn contrasting(background: Colour, random: &mut ChaCha8Rng) -> Colour {
+/// A colour of any hue that is lighter than `background` by 0.15 or more on average.
+fn lighter(background: Colour, random: &mut ChaCha8Rng) -> Colour {
+    let sum = |colour: Colour| colour.iter().sum::<f32>();
     loop {
-        let contrast = random.random_range(0.3..0.6);
+        let contrast = random.random_range(0.42..0.7);
         let colour = shift(background, contrast, random_direction(random));
-        if colour.iter().all(|it| (0.03..0.97).contains(it)) {
+        let is_colour = colour.iter().all(|it| (0.03..0.97).contains(it));
+        if is_colour && sum(colour) > sum(background) + 0.45 {
             return colour;
         }
     }
@@ -387,9 +409,9 @@ struct Scene {
 
 impl Scene {
     fn draw(class: Class, random: &mut ChaCha8Rng) -> Scene {
-        let background = random_colour(random, 0.2, 0.8);
+        let background = random_colour(random, 0.15, 0.5);
         let pair = random.random_bool(PAIRS);
-        let radius = random.random_range(if pair { 8.0..10.0 } else { 7.0..12.5 });
+        let radius = random.random_range(if pair { 9.0..11.0 } else { 9.0..12.5 });
         let centre = place(radius, random);
         let figure = Figure::draw(class, radius, centre, background, random);
         let mut figures = vec![figure];
@@ -411,9 +433,9 @@ impl Scene {
             background,
             texture: Texture::draw(random),
             tint: random_direction(random),
-            strength: random.random_range(0.03..0.14),
+            strength: random.random_range(0.02..0.06),
             figures,
-            grain: random.random_range(0.01..0.05),
+            grain: random.random_range(0.01..0.025),
             grain_seed: random.random(),
         }
     }
@@ -553,7 +575,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_say_nothing_about_the_class() {
+    fn hues_say_nothing_about_the_class() {
         let data = shapes(0, 3000);
         let mut sums = [[0.0_f64; 3]; 10];
         for i in 0..3000 {
@@ -564,12 +586,12 @@ mod tests {
                 }
             }
         }
-        // The mean of 300 images of a class has a standard error of about 2.4 grey levels.
-        assert!(
-            sums.as_flattened()
-                .iter()
-                .all(|mean| (117.0..138.0).contains(mean)),
-            "{sums:?}"
-        );
+        // The difference of two channels has a standard error of about 2 grey levels.
+        for [red, green, blue] in sums {
+            assert!(
+                (red - green).abs() < 10.0 && (green - blue).abs() < 10.0,
+                "{sums:?}"
+            );
+        }
     }
 }

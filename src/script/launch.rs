@@ -18,6 +18,7 @@ pub enum Ending {
 pub fn run(settings: Settings) -> Ending {
     // Before anything asks libtorch about devices: it would remember that there is no CUDA.
     torch::cuda::load();
+    torch::keep_memory();
     let ending = thread::with_large_stack(move || run_here(settings));
     ending.unwrap_or_else(|message| Ending::Failed(format!("error: {message}\n")))
 }

@@ -37,6 +37,17 @@ pub fn manual_seed(seed: u64) {
     tch::manual_seed(seed as i64);
 }
 
+/// Has the allocator keep the memory of large tensors for the next ones: by default glibc
+/// gives it back to the system, and every new tensor is paid for in page faults.
+pub fn keep_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `mallopt` only sets parameters of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+    }
+}
+
 /// Threads that one operation may use.
 pub fn num_threads() -> usize {
     usize::try_from(tch::get_num_threads()).unwrap_or(1)

@@ -130,8 +130,11 @@ impl Sgd {
         if momentum != 0.0 {
             let mut velocity = self.velocity.borrow_mut();
             let v = match &velocity[at] {
-                Some(v) => v.mul(momentum)?.add(&g)?,
-                None => g.clone(),
+                Some(v) => {
+                    v.scale_and_add_(momentum, &g)?;
+                    v.clone()
+                }
+                None => g.copy()?,
             };
             velocity[at] = Some(v.clone());
             g = if nesterov {
@@ -140,7 +143,7 @@ impl Sgd {
                 v
             };
         }
-        w.assign(&w.sub(g.mul(self.lr.get())?)?)
+        w.scale_and_add_(1.0, &g.mul(-self.lr.get())?)
     }
 
     /// The momentum of every parameter that has one, by the parameter's name.
