@@ -811,6 +811,17 @@ fn files() {
         )
         .unwrap_or_else(|error| panic!("{error}"));
     assert!(kept);
+    let same: bool = engine
+        .eval(
+            r#"
+            let levels = arange(24).reshape([1, 4, 6]) / 255;
+            write_image("grey.png", levels.unsqueeze(0));
+            let image = read_image("grey.png");
+            image.dtype == "float32" && image.equal(levels.expand([3, 4, 6]))
+            "#,
+        )
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(same);
     for (source, expected) in [
         (
             r#"save_tensors("x", #{ a: 1 })"#,
@@ -824,6 +835,19 @@ fn files() {
             r#"load_tensors("none.safetensors")"#,
             "there is no such file or folder",
         ),
+        (
+            r#"write_image("x.png", zeros([2, 4, 4]))"#,
+            "`image` must be [3, h, w] or [1, h, w], got [2, 4, 4]",
+        ),
+        (
+            r#"write_image("x.png", full([3, 4, 4], 255.0))"#,
+            "`image` must lie in [0, 1], got values from 255 to 255",
+        ),
+        (
+            r#"write_image("x.png", tensor([0.0, -1.0, 1.0]).sqrt().reshape([3, 1, 1]))"#,
+            "`image` must lie in [0, 1], got values from NaN to NaN",
+        ),
+        (r#"read_image("Cargo.toml")"#, "Cargo.toml"),
         (
             r#"load_tensors("Cargo.toml")"#,
             "this is not a whole safetensors file",

@@ -1,9 +1,11 @@
-//! Tensors in files.
+//! Tensors in files, and pictures.
 
 use super::args;
+use crate::Result;
+use crate::data::{self, Image};
 use crate::files::write_whole;
 use crate::script::{Host, RhaiResultOf};
-use crate::torch::{Tensor, safetensors};
+use crate::torch::{Dtype, Tensor, safetensors};
 use rhai::Map;
 use rhai::plugin::*;
 
@@ -30,7 +32,7 @@ pub mod functions {
                 let tensor = args::tensor(&format!("tensors.{name}"), value)?;
                 Ok((name.to_string(), tensor))
             })
-            .collect::<crate::Result<Vec<(String, Tensor)>>>()?;
+            .collect::<Result<Vec<(String, Tensor)>>>()?;
         let path = Host::of(&context).writable(path)?;
         Ok(write_whole(&path, &safetensors::to_bytes(&entries)?)?)
     }
@@ -53,4 +55,82 @@ pub mod functions {
             .map(|(name, tensor)| (name.into(), Dynamic::from(tensor)))
             .collect())
     }
+
+    /// Reads a JPEG or PNG file: float32 `[3, h, w]` in [0, 1], red, green, blue.
+    ///
+    /// For a model, which takes `[n, 3, h, w]`, use `read_image(path).unsqueeze(0)`.
+    ///
+    /// - `path`: relative to the run folder, the current folder or the script's
+    ///
+    /// ```rhai
+    /// write_image("example.png", ones([3, 4, 5]));
+    /// let image = read_image("example.png");
+    /// assert(image.shape == [3, 4, 5]);
+    /// assert(image.min().item() == 1.0);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn read_image(context: NativeCallContext, path: &str) -> RhaiResultOf<Tensor> {
+        let path = Host::of(&context).readable(path)?;
+        Ok(to_tensor(&data::read_image(&path)?)?)
+    }
+
+    /// Writes an image to a PNG file, rounded to 8 bits.
+    ///
+    /// - `path`: relative to the run folder; elsewhere needs `--allow-write`
+    /// - `image`: `[3, h, w]`, `[1, h, w]` (grey) or one of these in a batch of 1; in [0, 1]
+    ///
+    /// ```rhai
+    /// let image = rand([3, 4, 5]);
+    /// write_image("example.png", image);
+    /// assert((read_image("example.png") - image).abs().max().item() < px(0.51));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn write_image(context: NativeCallContext, path: &str, image: Tensor) -> RhaiResultOf<()> {
+        let image = to_image(&image)?;
+        let path = Host::of(&context).writable(path)?;
+        Ok(data::write_png(&path, &image)?)
+    }
+}
+
+fn to_tensor(image: &Image) -> Result<Tensor> {
+    let (height, width) = (image.height() as i64, image.width() as i64);
+    let rows = Tensor::from_u8(image.pixels(), &[height, width, 3])?;
+    rows.permute(&[2, 0, 1])?
+        .contiguous()?
+        .to_dtype(Dtype::Float32)?
+        .div(255.0)
+}
+
+/// What a tensor may be beyond [0, 1] by rounding.
+const ROUNDING: f64 = 1e-4;
+
+fn to_image(tensor: &Tensor) -> Result<Image> {
+    let shape = tensor.shape();
+    let (channels, height, width) = match shape[..] {
+        [channels @ (1 | 3), height, width] | [1, channels @ (1 | 3), height, width] => {
+            (channels, height, width)
+        }
+        _ => bail!("`image` must be [3, h, w] or [1, h, w], got {shape:?}"),
+    };
+    ensure!(
+        tensor.numel() > 0 && tensor.dtype()?.is_float(),
+        "`image` must hold floating-point pixels in [0, 1], got {}",
+        tensor.signature()
+    );
+    let (low, high) = (tensor.amin()?.item()?, tensor.amax()?.item()?);
+    // NaN, which spreads to both, is neither.
+    ensure!(
+        low >= -ROUNDING && high <= 1.0 + ROUNDING,
+        "`image` must lie in [0, 1], got values from {low} to {high}"
+    );
+    let pixels = tensor
+        .detach()?
+        .reshape(&[channels, height, width])?
+        .expand(&[3, height, width])?
+        .clamp(0.0, 1.0)?
+        .mul(255.0)?
+        .round()?
+        .permute(&[1, 2, 0])?
+        .to_vec_u8()?;
+    Image::new(width as usize, height as usize, pixels)
 }
