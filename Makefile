@@ -18,8 +18,9 @@ build: libtorch
 demo: build
 	cargo run --release --locked --quiet -- $(DEMO)
 
+# Tests run beside each other, so each computes with one thread.
 test: libtorch
-	cargo test --locked
+	OMP_NUM_THREADS=1 cargo test --locked
 
 check: libtorch
 	cargo fmt --check

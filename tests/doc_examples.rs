@@ -36,7 +36,9 @@ fn native_functions() -> Vec<Documented> {
 fn library_functions() -> Vec<Documented> {
     let mut functions = Vec::new();
     for (module, text) in stdlib() {
-        let ast = rhai::Engine::new()
+        let mut bare = rhai::Engine::new();
+        bare.set_max_expr_depths(0, 0);
+        let ast = bare
             .compile(text)
             .unwrap_or_else(|e| panic!("{module}: {e}"));
         for function in ast.iter_functions() {

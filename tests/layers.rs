@@ -14,6 +14,12 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Whether `word` stands in `line`, not as the end of a longer one: `Batch::new` is not tch's.
+fn names_it(line: &str, word: &str) -> bool {
+    let whole = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    line.match_indices(word).any(|(at, _)| whole(at))
+}
+
 /// Files beneath `src` whose code, comments aside, holds one of `words`, unless they lie in
 /// one of `places`.
 fn strangers(words: &[&str], places: &[&str]) -> Vec<String> {
@@ -25,7 +31,7 @@ fn strangers(words: &[&str], places: &[&str]) -> Vec<String> {
         let code = text
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"));
-        code.flat_map(|line| words.iter().map(move |word| line.contains(word)))
+        code.flat_map(|line| words.iter().map(move |word| names_it(line, word)))
             .any(|it| it)
     };
     files
