@@ -133,3 +133,24 @@ fn every_native_function_has_an_example_that_works() {
 fn every_library_function_has_an_example_that_works() {
     all_work(library_functions());
 }
+
+#[test]
+fn every_example_of_the_readme_works() {
+    let readme = include_str!("../README.md");
+    let examples = examples(readme);
+    assert!(examples.len() >= 4);
+    let all = examples.into_iter().enumerate();
+    let problems = thread::with_large_stack(move || {
+        all.filter_map(|(at, text)| run(&format!("README, example {}", at + 1), &text).err())
+            .collect::<String>()
+    });
+    let problems = problems.unwrap();
+    assert!(problems.is_empty(), "{problems}");
+}
+
+/// The README shows the quickstart as it is.
+#[test]
+fn the_readme_shows_the_quickstart() {
+    let quickstart = include_str!("../scripts/quickstart.rhai");
+    assert!(include_str!("../README.md").contains(quickstart));
+}
