@@ -56,7 +56,7 @@ struct Run {
     device: Option<String>,
 
     /// The seed that all random draws are derived from
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     seed: Option<u64>,
 
     /// The folder for the results, new or empty [default: runs/SCRIPT-TIME]

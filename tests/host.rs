@@ -391,6 +391,12 @@ mod run_folders {
     }
 
     #[test]
+    fn the_record_keeps_its_names() {
+        let session = Session::script("sequential([Linear(4, 2)]).save(\"metrics.csv\");");
+        session.fails(&["`metrics.csv` is a name that the run record uses itself"]);
+    }
+
+    #[test]
     fn results_are_never_mixed() {
         Session::script("print(1);")
             .file("out/metrics.csv", "x")

@@ -36,7 +36,12 @@ impl Fgsm {
     /// # Errors
     /// `Invalid` for an eps that is no radius.
     pub fn check(&self) -> Result<()> {
-        check_eps("fgsm", self.eps, self.norm, self.eps_space)
+        check_eps("fgsm", self.eps, self.norm, self.eps_space)?;
+        ensure!(
+            !self.targeted || self.label == Labels::True,
+            "fgsm: a targeted attack goes to the class that it is given: `label` must be \"true\""
+        );
+        Ok(())
     }
 }
 

@@ -5,8 +5,8 @@ use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
 use super::space::{Bounds, Clip, EpsSpace};
 use super::{Attack, Classifier, Mode, check_batch};
-use crate::nn::Normalize;
-use crate::torch::{Tensor, no_grad};
+use crate::nn::{Normalize, class_logits};
+use crate::torch::{Tensor, no_grad, with_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +158,7 @@ impl Pgd {
         for _ in 0..self.steps {
             interrupt::check()?;
             let leaf = z_adv.leaf()?;
-            let gradient = target.losses(&leaf)?.sum()?.gradient(&leaf)?;
+            let gradient = with_grad(|| target.losses(&leaf)?.sum()?.gradient(&leaf))?;
             z_adv = no_grad(|| {
                 let step = self.norm.ascent(&gradient)?.mul(self.step_size)?;
                 let delta = self.norm.project(&z_adv.add(&step)?.sub(z)?, self.eps)?;
@@ -180,11 +180,13 @@ impl Attack for Pgd {
         if self.eps == 0.0 || x.numel() == 0 {
             return Ok(x);
         }
+        self.clip.check(&x)?;
         let transform = self.eps_space.transform(classifier)?;
         let z = transform.forward(&x)?;
         let target = Target {
             classifier,
             y: self.label.of(self.outputs, classifier, &x, y)?,
+            class: y.clone(),
             loss: self.loss,
             outputs: self.outputs,
             targeted: self.targeted,
@@ -228,7 +230,10 @@ pub(super) fn check_eps(what: &str, eps: f64, norm: Norm, space: EpsSpace) -> Re
 /// The loss landscape of one batch.
 struct Target<'a> {
     classifier: &'a Classifier<'a>,
+    /// The label whose loss is ascended.
     y: Tensor,
+    /// The class that was passed.
+    class: Tensor,
     loss: Loss,
     outputs: Outputs,
     targeted: bool,
@@ -264,7 +269,9 @@ impl Worst {
     fn keep(&mut self, target: &Target, z_adv: Tensor) -> Result<()> {
         let (success, loss) = no_grad(|| {
             let logits = target.logits(&z_adv)?;
-            let hit = logits.argmax(1, false)?.eq(&target.y)?;
+            // A success is a changed class, whatever other outputs the attacker sees.
+            let classes = class_logits(&logits, target.classifier.classes)?;
+            let hit = classes.argmax(1, false)?.eq(&target.class)?;
             let success = if target.targeted {
                 hit
             } else {

@@ -44,7 +44,25 @@ impl Default for Clip {
     }
 }
 
+/// How far rounding may have taken a pixel out of the range.
+const SLACK: f64 = 1e-4;
+
 impl Clip {
+    /// `Invalid` for pixels outside of the range: clipping would change them beyond eps.
+    pub fn check(self, x: &Tensor) -> Result<()> {
+        let Some((low, high)) = self.0 else {
+            return Ok(());
+        };
+        let (least, most) = (x.amin()?.item()?, x.amax()?.item()?);
+        let worst = if least < low - SLACK { least } else { most };
+        ensure!(
+            least >= low - SLACK && most <= high + SLACK,
+            "`x` must lie in [{low}, {high}], got {worst}; divide grey levels by 255.0, or say \
+             another range with `clip`"
+        );
+        Ok(())
+    }
+
     /// The bounds in the space that `transform` leads to, ready to clamp tensors like `z`.
     pub fn bounds(self, transform: &Normalize, z: &Tensor) -> Result<Bounds> {
         let Some((low, high)) = self.0 else {

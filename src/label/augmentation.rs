@@ -6,6 +6,8 @@ use serde::Serialize;
 /// The name, and in a tensor of indices -1, of the identity: it has no label of its own.
 pub const CLEAN: &str = "clean";
 
+const MOST_CLASSES: i64 = 1 << 24;
+
 /// Targets of K classes and M transformations for a network with K+M outputs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelAugmentation {
@@ -30,7 +32,10 @@ impl LabelAugmentation {
     /// `Invalid` for no classes, a delta outside [0, 1], or names that are empty, come twice
     /// or are `clean`.
     pub fn new(classes: i64, transforms: Vec<String>, delta: f64) -> Result<Self> {
-        ensure!(classes > 0, "`classes` must be positive, got {classes}");
+        ensure!(
+            (1..=MOST_CLASSES).contains(&classes),
+            "`classes` must lie in 1 .. {MOST_CLASSES}, got {classes}"
+        );
         ensure!(
             (0.0..=1.0).contains(&delta),
             "`delta` must lie in [0, 1], got {delta}"

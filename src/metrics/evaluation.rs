@@ -18,11 +18,17 @@ pub struct Evaluation {
     confusion: BTreeMap<(usize, usize), u64>,
 }
 
+/// More classes than any data set has, and few enough to count in memory.
+const MOST_CLASSES: usize = 1 << 24;
+
 impl Evaluation {
     /// # Errors
     /// `Invalid` for fewer than one class.
     pub fn new(classes: usize) -> Result<Self> {
-        ensure!(classes >= 1, "`classes` must be at least 1, got {classes}");
+        ensure!(
+            (1..=MOST_CLASSES).contains(&classes),
+            "`classes` must lie in 1 .. {MOST_CLASSES}, got {classes}"
+        );
         Ok(Evaluation {
             top1: ClassErrors::new(classes),
             real: None,

@@ -31,6 +31,7 @@ impl Conv2d {
             "`Conv2d`: `groups` must divide both numbers of channels, got {groups} for {inputs} \
              and {outputs}"
         );
+        init::check_size("Conv2d", &[inputs, outputs, kernel, kernel])?;
         let shape = [outputs, inputs / groups, kernel, kernel];
         let weight = init::kaiming_uniform(&shape)?.channels_last()?.leaf()?;
         let bias = match bias {

@@ -1,8 +1,21 @@
-//! PyTorch's initialisation. Draws come from libtorch's CPU generator in the order in which
-//! PyTorch draws, so the same seed gives the same weights, bit for bit.
+//! PyTorch's initialisation. Draws come from libtorch's CPU generator, in the order in which
+//! PyTorch draws.
 
 use crate::Result;
 use crate::torch::{self, Like, Tensor};
+
+/// More weights in one layer than any machine here holds.
+const MOST_WEIGHTS: i64 = 1 << 36;
+
+/// `Invalid` for a layer that no memory holds.
+pub fn check_size(layer: &str, sizes: &[i64]) -> Result<()> {
+    let weights = sizes.iter().try_fold(1_i64, |n, &size| n.checked_mul(size));
+    ensure!(
+        weights.is_some_and(|n| n <= MOST_WEIGHTS),
+        "`{layer}`: a layer of sizes {sizes:?} does not fit in memory"
+    );
+    Ok(())
+}
 
 /// Uniform with the bound of `kaiming_uniform_(a=sqrt(5))`, the default of PyTorch's
 /// convolutions and linear layers; that is 1 / sqrt(fan_in).

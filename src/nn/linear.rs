@@ -17,6 +17,7 @@ impl Linear {
             inputs > 0 && outputs > 0,
             "`Linear`: inputs and outputs must be positive, got {inputs} and {outputs}"
         );
+        init::check_size("Linear", &[inputs, outputs])?;
         let shape = [outputs, inputs];
         let weight = init::kaiming_uniform(&shape)?.leaf()?;
         let bias = match bias {

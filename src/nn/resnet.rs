@@ -82,8 +82,7 @@ impl Default for ResNetOptions {
 
 /// A new network in float32 on the CPU, in train mode.
 ///
-/// Drawn as torchvision draws: after `manual_seed(s)` the weights equal those of
-/// `torch.manual_seed(s); torchvision.models.resnet50(num_classes=outputs)`.
+/// Initialised as torchvision does, with draws from libtorch's generator in its order.
 ///
 /// # Errors
 /// `Invalid` for fewer than one output or class.

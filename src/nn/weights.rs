@@ -13,8 +13,10 @@ pub enum Head {
     /// It is an error, like every other entry that does not fit.
     #[default]
     Strict,
-    /// The file's last layer is left aside and the network's new one stays as it is.
+    /// A file's last layer of another shape is left aside and the network's new one stays.
     Replace,
+    /// The file's last layer is left aside, whatever its shape.
+    New,
 }
 
 /// What a file gave to a network.
@@ -41,10 +43,13 @@ pub fn load(
 ) -> Result<LoadReport> {
     let mut report = LoadReport::default();
     let mut file: BTreeMap<String, Tensor> = file.into_iter().collect();
+    if head == Head::New {
+        file.retain(|name, _| !name.starts_with(HEAD));
+    }
     let (mut missing, mut misshapen, mut fitting) = (Vec::new(), Vec::new(), Vec::new());
     for (name, entry) in entries {
         let own = entry.tensor();
-        let replaced = head == Head::Replace && name.starts_with(HEAD);
+        let replaced = head != Head::Strict && name.starts_with(HEAD);
         match file.remove(name) {
             Some(value) if value.shape() == own.shape() => fitting.push((own, value)),
             _ if replaced => report.kept.push(name.clone()),

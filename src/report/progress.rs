@@ -93,7 +93,7 @@ pub struct Progress {
 impl Progress {
     /// Counts `images` more as done and shows `values`, such as the loss of the last batch.
     pub fn advance(&mut self, images: u64, values: &[(&str, f64)]) {
-        self.state.done += images;
+        self.state.done = self.state.done.saturating_add(images);
         self.state.values = values
             .iter()
             .map(|(name, value)| ((*name).to_owned(), *value))

@@ -18,6 +18,11 @@ pub struct Outputs {
 }
 
 impl Outputs {
+    /// K+M.
+    pub fn total(self) -> i64 {
+        self.total
+    }
+
     /// Replaces the option `outputs` by its total, and `classes`, unless given, by its classes.
     pub fn expand(map: &mut Map) {
         let given = map.get("outputs").cloned().map(Dynamic::flatten);
@@ -248,6 +253,26 @@ pub mod functions {
     #[rhai_fn(name = "==")]
     pub fn outputs_equal(outputs: Outputs, n: i64) -> bool {
         outputs.total == n
+    }
+
+    #[rhai_fn(name = "==")]
+    pub fn equal_outputs(n: i64, outputs: Outputs) -> bool {
+        outputs.total == n
+    }
+
+    #[rhai_fn(name = "==")]
+    pub fn both_equal(a: Outputs, b: Outputs) -> bool {
+        a.total == b.total
+    }
+
+    #[rhai_fn(name = "!=")]
+    pub fn different_outputs(n: i64, outputs: Outputs) -> bool {
+        outputs.total != n
+    }
+
+    #[rhai_fn(name = "!=")]
+    pub fn both_different(a: Outputs, b: Outputs) -> bool {
+        a.total != b.total
     }
 
     /// Whether K+M is not `n`.

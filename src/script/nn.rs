@@ -141,6 +141,8 @@ fn residual(
 
 fn place(host: &Host, model: &Model, dtype: Option<&str>, device: Option<&str>) -> Result<()> {
     let dtype = dtype.map(str::parse::<Dtype>).transpose()?;
+    // `--device` is for models that name none, too.
+    let device = device.or(host.settings().device.as_deref());
     let device = device.map(|name| host.find_device(name)).transpose()?;
     model.to(dtype, device)
 }
@@ -221,11 +223,11 @@ pub mod functions {
     ///   `[mean, std]`, done inside the model
     /// - `weights`: a safetensors file with torchvision's names
     /// - `head` (default `"strict"`): `"replace"` keeps a new last layer where the file's has
-    ///   another number of outputs
-    /// - `dtype` (default `"float32"`), `device` (default `"cpu"`)
+    ///   another number of outputs, `"new"` always
+    /// - `dtype` (default `"float32"`), `device` (default what `--device` says, else `"cpu"`)
     ///
-    /// Starts in train mode. After `seed(s)` the weights are those of
-    /// `torch.manual_seed(s); torchvision.models.resnet50(num_classes=outputs)`.
+    /// Starts in train mode, initialised as torchvision does: He et al. for the convolutions,
+    /// batch norm with weight 1 and bias 0, drawn in torchvision's order.
     ///
     /// Source: He et al. 2016, <https://arxiv.org/abs/1512.03385>, table 1.
     ///
@@ -368,6 +370,18 @@ pub mod functions {
     #[rhai_fn(name = "Linear", return_raw)]
     pub fn linear_layer(inputs: i64, outputs: i64) -> RhaiResultOf<Layer> {
         Ok(Layer::new(Linear::new(inputs, outputs, true)?))
+    }
+
+    /// A layer: `[n, inputs]` to the K+M outputs of `labels.outputs`.
+    ///
+    /// ```rhai
+    /// let labels = label_augmentation(10, ["pgd"]);
+    /// let model = sequential([Flatten(), Linear(12, labels.outputs)], #{ classes: 10 });
+    /// assert(model.forward(rand([1, 3, 2, 2])).shape == [1, 11]);
+    /// ```
+    #[rhai_fn(name = "Linear", return_raw)]
+    pub fn linear_layer_to_labels(inputs: i64, outputs: Outputs) -> RhaiResultOf<Layer> {
+        linear_layer(inputs, outputs.total())
     }
 
     /// A layer: `[n, inputs]` times a matrix, `[n, outputs]`.
@@ -691,7 +705,7 @@ pub mod functions {
     /// Reads weights from a safetensors file; returns `#{ loaded, kept }`.
     ///
     /// - `head` (default `"strict"`): with `"replace"` a last layer (`fc`) of another shape is
-    ///   left aside and the model keeps its own
+    ///   left aside and the model keeps its own, with `"new"` always
     ///
     /// ```rhai
     /// resnet18(#{ outputs: 10 }).save("ten.safetensors");

@@ -46,6 +46,9 @@ pub(super) fn wrong_kind(option: &str, wanted: &str, given: &Dynamic) -> String 
         ("float", Ok(0)) => {
             ": `8/255` divides integers and is 0 in Rhai; write 8.0/255.0 or px(8), or 0.0".into()
         }
+        ("float", Ok(n)) if option.contains("`eps`") && n > 1 => {
+            format!(" (pixels lie in [0, 1]); did you mean {n}.0/255.0, that is px({n})?")
+        }
         ("float", Ok(n)) => format!("; write {n}.0"),
         _ => String::new(),
     };
@@ -257,7 +260,8 @@ mod tests {
         let cases = [
             (
                 "#{eps: 8}",
-                "option `eps` of pgd must be a float, got the integer 8; write 8.0",
+                "option `eps` of pgd must be a float, got the integer 8 (pixels lie in [0, 1]); did you \
+                 mean 8.0/255.0, that is px(8)?",
             ),
             (
                 "#{eps: 8/255}",

@@ -66,7 +66,8 @@ impl Permissions {
             }
             None => new_folder_beneath(Path::new("runs"), settings.script.as_deref())?,
         };
-        *self.run.borrow_mut() = Some(real(&folder)?);
+        let folder = real(&folder)?;
+        *self.run.borrow_mut() = Some(folder.clone());
         Ok(folder)
     }
 

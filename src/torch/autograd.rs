@@ -20,6 +20,11 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Runs `f` with recording on, even within [`no_grad`]: an attack in an evaluation.
+pub fn with_grad<T>(f: impl FnOnce() -> T) -> T {
+    tch::with_grad(f)
+}
+
 /// The derivatives of the one-entry tensor `loss` with respect to each of `inputs`; zeros
 /// where `loss` does not depend on an input. Nothing is accumulated anywhere.
 pub fn gradients(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {

@@ -20,7 +20,7 @@ mod shape;
 mod tensor;
 mod version;
 
-pub use autograd::{NoGrad, no_grad};
+pub use autograd::{NoGrad, no_grad, with_grad};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
 pub use create::{stack, zeros};
 pub use device::Device;

@@ -66,7 +66,7 @@ impl Schedule {
             kind != ScheduleKind::Step || !milestones.is_empty(),
             "schedule: \"step\" needs `milestones`, such as [{}, {}]",
             total / 2,
-            total * 3 / 4
+            total / 4 * 3
         );
         Ok(Schedule { kind, options })
     }
