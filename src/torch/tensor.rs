@@ -296,28 +296,24 @@ impl Tensor {
 
     /// The only entry as a number.
     pub fn item(&self) -> Result<f64> {
-        ensure!(
-            self.numel() == 1,
-            "`item` needs a tensor of one entry, got {}",
-            self.signature()
-        );
-        let flat = self.result("item", &[], self.0.f_reshape([1]))?;
-        flat.0
-            .f_double_value(&[0])
-            .map_err(|error| self.failure("item", &[], &error))
+        let entry = self.only_entry()?.0.f_double_value(&[0]);
+        entry.map_err(|error| self.failure("item", &[], &error))
     }
 
     /// The only entry as an integer.
     pub fn item_i64(&self) -> Result<i64> {
+        let entry = self.only_entry()?.0.f_int64_value(&[0]);
+        entry.map_err(|error| self.failure("item", &[], &error))
+    }
+
+    /// This tensor of one entry with the shape `[1]`.
+    fn only_entry(&self) -> Result<Tensor> {
         ensure!(
             self.numel() == 1,
             "`item` needs a tensor of one entry, got {}",
             self.signature()
         );
-        let flat = self.result("item", &[], self.0.f_reshape([1]))?;
-        flat.0
-            .f_int64_value(&[0])
-            .map_err(|error| self.failure("item", &[], &error))
+        self.result("item", &[], self.0.f_reshape([1]))
     }
 
     /// All entries in row-major order, as float64.
