@@ -67,6 +67,10 @@ pub struct ResNetOptions {
     pub classes: Option<i64>,
     pub stem: Stem,
     pub normalize: Normalize,
+    /// Starts every residual branch at zero (the last batch norm of a block has weight 0), so
+    /// that a block begins as the identity: Goyal et al. 2017,
+    /// <https://arxiv.org/abs/1706.02677>, section 5.1. It steadies training from scratch.
+    pub zero_init_residual: bool,
 }
 
 impl Default for ResNetOptions {
@@ -76,6 +80,7 @@ impl Default for ResNetOptions {
             classes: None,
             stem: Stem::Imagenet,
             normalize: Normalize::named("imagenet").unwrap_or_else(|_| Normalize::none()),
+            zero_init_residual: false,
         }
     }
 }
@@ -147,6 +152,9 @@ impl ResNet {
             fc,
         };
         network.initialise()?;
+        if options.zero_init_residual {
+            network.zero_residual_branches()?;
+        }
         Ok(network)
     }
 
@@ -161,6 +169,24 @@ impl ResNet {
         for convolution in convolutions {
             let weight = convolution.tensor();
             weight.assign(&init::kaiming_normal_fan_out(&weight.shape())?)?;
+        }
+        Ok(())
+    }
+
+    fn zero_residual_branches(&self) -> Result<()> {
+        let last = match self.depth.stages() {
+            (_, true) => "bn3.weight",
+            (_, false) => "bn2.weight",
+        };
+        let mut weights = Vec::new();
+        self.visit("", &mut |name, entry| {
+            if name.starts_with("layer") && name.ends_with(last) {
+                weights.push(entry);
+            }
+        });
+        for weight in weights {
+            let weight = weight.tensor();
+            weight.assign(&weight.zeros_like()?)?;
         }
         Ok(())
     }
@@ -301,4 +327,30 @@ fn conv(inputs: i64, outputs: i64, kernel: i64, stride: i64) -> Result<Conv2d> {
         ..torch::Conv2d::default()
     };
     Conv2d::new(inputs, outputs, kernel, geometry, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::Like;
+
+    /// With zero residual branches a block is its shortcut behind a ReLU.
+    #[test]
+    fn a_zero_initialised_block_begins_as_the_identity() -> Result<()> {
+        let _guard = torch::generator();
+        for depth in [Depth::D18, Depth::D50] {
+            let options = ResNetOptions {
+                outputs: 2,
+                zero_init_residual: true,
+                ..ResNetOptions::default()
+            };
+            let network = ResNet::new(depth, &options)?;
+            let channels = if depth == Depth::D18 { 64 } else { 256 };
+            let x = torch::rand(&[2, channels, 4, 4], Like::default())?;
+            let second = &network.stages[0].children()[1];
+            let y = second.1.forward(&x, true)?;
+            assert!(y.all_close(&x, 0.0, 0.0)?, "{}: {}", depth.name(), second.0);
+        }
+        Ok(())
+    }
 }

@@ -42,6 +42,8 @@ struct ResNet {
     #[serde(default)]
     stem: Stem,
     normalize: Option<Normalize>,
+    #[serde(default)]
+    zero_init_residual: bool,
     dtype: Option<String>,
     device: Option<String>,
     weights: Option<String>,
@@ -124,6 +126,7 @@ fn residual(
             classes: given.classes,
             stem: given.stem,
             normalize: given.normalize.unwrap_or(defaults.normalize),
+            zero_init_residual: given.zero_init_residual,
         },
     )?;
     let host = Host::of(context);
@@ -221,6 +224,8 @@ pub mod functions {
     ///   images of about 32 pixels
     /// - `normalize` (default `"imagenet"`): `"cifar10"`, `"cifar100"`, `"none"` or
     ///   `[mean, std]`, done inside the model
+    /// - `zero_init_residual` (default false): every block begins as the identity, which steadies
+    ///   training from scratch (Goyal et al. 2017, <https://arxiv.org/abs/1706.02677>, 5.1)
     /// - `weights`: a safetensors file with torchvision's names
     /// - `head` (default `"strict"`): `"replace"` keeps a new last layer where the file's has
     ///   another number of outputs, `"new"` always
