@@ -42,6 +42,7 @@ pub fn module() -> rhai::Module {
     module
 }
 
+/// Attacks and random transformations, as values.
 #[export_module]
 pub mod functions {
     /// Projected gradient descent: the attack of adversarial training, as a value.
@@ -55,15 +56,20 @@ pub mod functions {
     /// - `targeted` (default false): go towards the class `y` instead of away from it
     /// - `loss` (default `"cross_entropy"`): or `"margin"`, the largest other logit minus the
     ///   label's
-    /// - `convention` (default `"pixel"`): `"la2024"` sets the options below, and `step_size`
+    /// - `convention` (default `"pixel"`): `"la2024"` sets the next four options, and `step_size`
     ///   0.01, as the notebook of arXiv 2408.01977 does
-    /// - `eps_space` (`"pixel"`): `"normalized"` measures eps after the model's normalisation
-    /// - `clip` (`true`, that is `[0.0, 1.0]`): the range of pixels; `false` for none
-    /// - `label` (`"true"`): whose loss is ascended; `"predicted"` is the model's own argmax
-    /// - `outputs` (`"class"`): the attacker sees the class logits; `"all"` shows the
+    /// - `eps_space` (default `"pixel"`): `"normalized"` measures eps after the model's
+    ///   normalisation
+    /// - `clip` (default true): keeps pixels in [0, 1]; `false` does not, `[low, high]` in another
+    ///   range
+    /// - `label` (default `"true"`): whose loss is ascended; `"predicted"` is the model's own argmax
+    /// - `outputs` (default `"class"`): the attacker sees the class logits; `"all"` shows the
     ///   transformations' too
     /// - `mode` (default `"eval"`): of the model under attack; its own mode, buffers and
     ///   gradients stay as they are
+    ///
+    /// Errors: an `eps` that is no radius in pixels of [0, 1] (`8` for `px(8)`), no steps, options
+    /// that contradict each other.
     ///
     /// Source: Madry et al. 2018, <https://arxiv.org/abs/1706.06083>, section 2.1.
     ///

@@ -14,6 +14,7 @@ pub fn module() -> rhai::Module {
     rhai::exported_module!(functions)
 }
 
+/// Parameters, options, seeds, assertions, units.
 #[export_module]
 pub mod functions {
     /// Declares the script's parameters with their defaults; returns them with their values.
@@ -134,6 +135,7 @@ pub mod functions {
     ///
     /// ```rhai
     /// assert(fixed(2.0 / 3.0, 3) == "0.667");
+    /// assert(fixed(2, 1) == "2.0");
     /// ```
     #[rhai_fn(return_raw)]
     pub fn fixed(x: f64, digits: i64) -> RhaiResultOf<String> {
@@ -143,11 +145,6 @@ pub mod functions {
         }
     }
 
-    /// A number as text with a fixed count of digits after the point.
-    ///
-    /// ```rhai
-    /// assert(fixed(2, 1) == "2.0");
-    /// ```
     #[rhai_fn(name = "fixed", return_raw)]
     pub fn fixed_int(x: i64, digits: i64) -> RhaiResultOf<String> {
         fixed(x as f64, digits)
@@ -171,11 +168,6 @@ pub mod functions {
         Ok(())
     }
 
-    /// Waits for a number of seconds; Ctrl-C ends it.
-    ///
-    /// ```rhai
-    /// sleep(0);
-    /// ```
     #[rhai_fn(name = "sleep", return_raw)]
     pub fn sleep_int(seconds: i64) -> RhaiResultOf<()> {
         sleep_float(seconds as f64)

@@ -132,14 +132,9 @@ fn position(split: &Split, index: i64) -> RhaiResultOf<usize> {
     }
 }
 
+/// Data sets, their splits and batches.
 #[export_module]
 pub mod functions {
-    /// Opens a data set whole: the built-in `"shapes"`, or a folder.
-    ///
-    /// ```rhai
-    /// let data = dataset("shapes");
-    /// assert(data.classes == 10 && data.size == 32);
-    /// ```
     #[rhai_fn(name = "dataset", return_raw)]
     pub fn dataset(context: NativeCallContext, name_or_path: &str) -> RhaiResultOf<Dataset> {
         dataset_with(context, name_or_path, Map::new())
@@ -155,6 +150,7 @@ pub mod functions {
     /// - `test_fraction` (default 0.2): share of each class for a folder without splits
     ///
     /// ```rhai
+    /// assert(dataset("shapes").classes == 10);
     /// let data = dataset("shapes", #{ train: 100, test: 50 });
     /// assert(data.train.len() == 100 && data.test.len() == 50);
     /// ```
@@ -375,8 +371,10 @@ pub mod functions {
     /// The batches of one pass, for a `for` loop; each has `x`, `y`, `correct`, `indices`,
     /// `number`.
     ///
-    /// - `batch_size` (default 64), `drop_last` (default false)
-    /// - `shuffle` (default false), `augment` (default false: random crop and flip)
+    /// - `batch_size` (default 64): images in each
+    /// - `shuffle` (default false): in a random order
+    /// - `augment` (default false): random crop and flip
+    /// - `drop_last` (default false): leaves out a last batch that is not full
     /// - `epoch` (default 0): random choices depend on the run's seed and on this
     /// - `threads` (default 0, one for each core): decode ahead of use; no effect on the pixels
     ///
@@ -396,7 +394,7 @@ pub mod functions {
         Ok(Batches { split, options })
     }
 
-    /// How many batches `batches` gives with these options.
+    /// How many batches there are in one pass; options as for `batches`.
     ///
     /// ```rhai
     /// let test = dataset("shapes", #{ test: 50 }).test;

@@ -2,7 +2,7 @@
 
 use super::names::a_type;
 use super::{RhaiResultOf, options};
-use crate::label::{LabelAugmentation, Transform};
+use crate::label::{LabelAugmentation as Labels, Transform};
 use crate::torch::{Dtype, Tensor};
 use crate::{Error, Result};
 use rhai::plugin::*;
@@ -36,7 +36,7 @@ impl Outputs {
 
 pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
-    module.set_custom_type::<LabelAugmentation>("labels");
+    module.set_custom_type::<Labels>("labels");
     module.set_custom_type::<Outputs>("outputs");
     module
 }
@@ -67,17 +67,11 @@ fn transform(z: Dynamic) -> Result<Transform> {
     }
 }
 
+/// Label augmentation: outputs for transformations beside those for classes.
 #[export_module]
 pub mod functions {
-    /// Labels of `classes` classes and the named transformations, with delta 0.03.
-    ///
-    /// ```rhai
-    /// let labels = label_augmentation(10, ["pgd"]);
-    /// assert(labels.outputs == 11);
-    /// assert(labels.delta == 0.03);
-    /// ```
     #[rhai_fn(name = "label_augmentation", return_raw)]
-    pub fn label_augmentation(classes: i64, transforms: Array) -> RhaiResultOf<LabelAugmentation> {
+    pub fn label_augmentation(classes: i64, transforms: Array) -> RhaiResultOf<Labels> {
         label_augmentation_with(classes, transforms, Map::new())
     }
 
@@ -91,6 +85,7 @@ pub mod functions {
     /// <https://arxiv.org/abs/2408.01977>.
     ///
     /// ```rhai
+    /// assert(label_augmentation(10, ["pgd"]).delta == 0.03);
     /// let labels = label_augmentation(10, ["pgd", "blur"], #{ delta: 0.1 });
     /// let model = resnet18(#{ outputs: labels.outputs });
     /// assert(model.outputs == 12 && model.classes == 10);
@@ -100,7 +95,7 @@ pub mod functions {
         classes: i64,
         transforms: Array,
         options: Map,
-    ) -> RhaiResultOf<LabelAugmentation> {
+    ) -> RhaiResultOf<Labels> {
         let Options { delta } = options::read("label_augmentation", options)?;
         let mut names = Vec::new();
         for name in transforms {
@@ -112,7 +107,7 @@ pub mod functions {
                 )
             })?);
         }
-        Ok(LabelAugmentation::new(classes, names, delta)?)
+        Ok(Labels::new(classes, names, delta)?)
     }
 
     /// Targets `[n, K+M]` in float32: `Concat[(1-delta) onehot(y), delta onehot(z)]`.
@@ -129,13 +124,14 @@ pub mod functions {
     /// assert(labels.targets(y, "clean").to_array() == [[0.0, 1.0, 0.0]]);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn targets(labels: LabelAugmentation, y: Tensor, z: Dynamic) -> RhaiResultOf<Tensor> {
+    pub fn targets(labels: Labels, y: Tensor, z: Dynamic) -> RhaiResultOf<Tensor> {
         Ok(labels.targets(&y, &transform(z)?, Dtype::Float32)?)
     }
 
     /// `-sum(target * log_softmax(logits))`, the mean over the batch: one number.
     ///
-    /// - `logits`: `[n, K+M]`; `y` and `z` as for `targets`
+    /// - `logits`: `[n, K+M]`
+    /// - `y`, `z`: as for `targets`
     ///
     /// ```rhai
     /// let labels = label_augmentation(2, ["pgd"]);
@@ -143,12 +139,7 @@ pub mod functions {
     /// assert((loss - 3.0.ln()).abs().item() < 1e-6);
     /// ```
     #[rhai_fn(name = "loss", return_raw)]
-    pub fn loss(
-        labels: LabelAugmentation,
-        logits: Tensor,
-        y: Tensor,
-        z: Dynamic,
-    ) -> RhaiResultOf<Tensor> {
+    pub fn loss(labels: Labels, logits: Tensor, y: Tensor, z: Dynamic) -> RhaiResultOf<Tensor> {
         Ok(labels.loss(&logits, &y, &transform(z)?)?)
     }
 
@@ -159,7 +150,7 @@ pub mod functions {
     /// assert(labels.predict(tensor([[0.0, 1.0, 9.0]])).item() == 1);
     /// ```
     #[rhai_fn(name = "predict", return_raw)]
-    pub fn predict_labels(labels: LabelAugmentation, logits: Tensor) -> RhaiResultOf<Tensor> {
+    pub fn predict_labels(labels: Labels, logits: Tensor) -> RhaiResultOf<Tensor> {
         Ok(labels.predict(&logits)?)
     }
 
@@ -169,7 +160,7 @@ pub mod functions {
     /// assert(label_augmentation(10, ["pgd"]).outputs == 11);
     /// ```
     #[rhai_fn(get = "outputs")]
-    pub fn labels_outputs(labels: &mut LabelAugmentation) -> Outputs {
+    pub fn labels_outputs(labels: &mut Labels) -> Outputs {
         Outputs {
             classes: labels.classes(),
             total: labels.outputs(),
@@ -182,7 +173,7 @@ pub mod functions {
     /// assert(label_augmentation(10, ["pgd"]).classes == 10);
     /// ```
     #[rhai_fn(get = "classes")]
-    pub fn labels_classes(labels: &mut LabelAugmentation) -> i64 {
+    pub fn labels_classes(labels: &mut Labels) -> i64 {
         labels.classes()
     }
 
@@ -192,7 +183,7 @@ pub mod functions {
     /// assert(label_augmentation(10, ["pgd"]).transforms == ["pgd"]);
     /// ```
     #[rhai_fn(get = "transforms")]
-    pub fn labels_transforms(labels: &mut LabelAugmentation) -> Array {
+    pub fn labels_transforms(labels: &mut Labels) -> Array {
         labels
             .transforms()
             .iter()
@@ -206,7 +197,7 @@ pub mod functions {
     /// assert(label_augmentation(10, ["pgd"], #{ delta: 0.5 }).delta == 0.5);
     /// ```
     #[rhai_fn(get = "delta")]
-    pub fn labels_delta(labels: &mut LabelAugmentation) -> f64 {
+    pub fn labels_delta(labels: &mut Labels) -> f64 {
         labels.delta()
     }
 
@@ -216,7 +207,7 @@ pub mod functions {
     /// assert(label_augmentation(10, ["pgd"]).to_string().contains("10 classes"));
     /// ```
     #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
-    pub fn labels_to_string(labels: &mut LabelAugmentation) -> String {
+    pub fn labels_to_string(labels: &mut Labels) -> String {
         format!(
             "label_augmentation({} classes, transformations {:?}, delta {})",
             labels.classes(),

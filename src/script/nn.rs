@@ -214,6 +214,7 @@ fn pool(what: &str, kernel: i64, map: Map) -> RhaiResultOf<(i64, i64)> {
     Ok((given.stride.unwrap_or(kernel), given.padding))
 }
 
+/// Layers, networks and their weights.
 #[export_module]
 pub mod functions {
     /// ResNet-50 as torchvision's v1.5, a model from pixels in [0, 1] to logits.
@@ -226,13 +227,16 @@ pub mod functions {
     ///   `[mean, std]`, done inside the model
     /// - `zero_init_residual` (default false): every block begins as the identity, which steadies
     ///   training from scratch (Goyal et al. 2017, <https://arxiv.org/abs/1706.02677>, 5.1)
-    /// - `weights`: a safetensors file with torchvision's names
+    /// - `weights` (default none): a safetensors file with torchvision's names
     /// - `head` (default `"strict"`): `"replace"` keeps a new last layer where the file's has
     ///   another number of outputs, `"new"` always
-    /// - `dtype` (default `"float32"`), `device` (default what `--device` says, else `"cpu"`)
+    /// - `dtype` (default `"float32"`): or `"float64"`, `"bfloat16"`; of every parameter
+    /// - `device` (default what `--device` says, else `"cpu"`): or `"cuda"`, `"cuda:1"`, `"auto"`
     ///
     /// Starts in train mode, initialised as torchvision does: He et al. for the convolutions,
     /// batch norm with weight 1 and bias 0, drawn in torchvision's order.
+    ///
+    /// Errors: weights that miss entries, have others or other shapes, listed by name.
     ///
     /// Source: He et al. 2016, <https://arxiv.org/abs/1512.03385>, table 1.
     ///
@@ -293,27 +297,23 @@ pub mod functions {
     ///
     /// - `layers`: an array of layers, or of pairs `[name, layer]`; parameters are then named
     ///   `0.weight` or `name.weight`
+    /// - `classes` (default all outputs): how many of the outputs are classes
+    /// - `normalize` (default `"none"`), `dtype`, `device`, `weights`: as for `resnet50`
     ///
     /// ```rhai
     /// let model = sequential([Flatten(), Linear(12, 5)]);
     /// assert(model.forward(rand([2, 3, 2, 2])).shape == [2, 5]);
+    ///
+    /// let layers = [["features", Flatten()], ["head", Linear(12, 5)]];
+    /// let named = sequential(layers, #{ normalize: "cifar10", classes: 4 });
+    /// assert("head.weight" in named.state_dict());
+    /// assert(named.classes == 4);
     /// ```
     #[rhai_fn(name = "sequential", return_raw)]
     pub fn sequential(context: NativeCallContext, layers: Array) -> RhaiResultOf<Model> {
         sequential_with(context, layers, Map::new())
     }
 
-    /// A model of layers one after the other, with options.
-    ///
-    /// - `classes` (default all outputs): how many of the outputs are classes
-    /// - `normalize` (default `"none"`), `dtype`, `device`, `weights`: as for `resnet50`
-    ///
-    /// ```rhai
-    /// let layers = [["features", Flatten()], ["head", Linear(12, 5)]];
-    /// let model = sequential(layers, #{ normalize: "cifar10", classes: 4 });
-    /// assert("head.weight" in model.state_dict());
-    /// assert(model.classes == 4);
-    /// ```
     #[rhai_fn(name = "sequential", return_raw)]
     pub fn sequential_with(
         context: NativeCallContext,
@@ -325,23 +325,25 @@ pub mod functions {
 
     /// A layer: convolution from `inputs` to `outputs` channels with a square kernel.
     ///
+    /// - `kernel`: height and width of the kernel
+    /// - `stride` (default 1): how far the kernel moves between two outputs
+    /// - `padding` (default 0): zeros added on each side
+    /// - `dilation` (default 1): the distance between the inputs of neighbouring weights
+    /// - `groups` (default 1): each group of outputs sees only its group of the inputs
+    /// - `bias` (default true): whether a bias is added
+    ///
     /// ```rhai
     /// let model = sequential([Conv2d(3, 8, 3)]);
     /// assert(model.forward(rand([1, 3, 5, 5])).shape == [1, 8, 3, 3]);
+    ///
+    /// let halving = sequential([Conv2d(3, 8, 3, #{ stride: 2, padding: 1 })]);
+    /// assert(halving.forward(rand([1, 3, 8, 8])).shape == [1, 8, 4, 4]);
     /// ```
     #[rhai_fn(name = "Conv2d", return_raw)]
     pub fn conv2d_layer(inputs: i64, outputs: i64, kernel: i64) -> RhaiResultOf<Layer> {
         conv2d_layer_with(inputs, outputs, kernel, Map::new())
     }
 
-    /// A layer: convolution from `inputs` to `outputs` channels with a square kernel.
-    ///
-    /// - `stride` (default 1), `padding` (0), `dilation` (1), `groups` (1), `bias` (true)
-    ///
-    /// ```rhai
-    /// let model = sequential([Conv2d(3, 8, 3, #{ stride: 2, padding: 1 })]);
-    /// assert(model.forward(rand([1, 3, 8, 8])).shape == [1, 8, 4, 4]);
-    /// ```
     #[rhai_fn(name = "Conv2d", return_raw)]
     pub fn conv2d_layer_with(
         inputs: i64,
@@ -369,33 +371,27 @@ pub mod functions {
 
     /// A layer: `[n, inputs]` times a matrix plus a bias, `[n, outputs]`.
     ///
+    /// - `outputs`: a number, or `labels.outputs` for the K+M outputs of label augmentation
+    /// - `bias` (default true): whether a bias is added
+    ///
     /// ```rhai
     /// assert(sequential([Linear(4, 2)]).forward(rand([3, 4])).shape == [3, 2]);
+    /// assert(sequential([Linear(4, 2, #{ bias: false })]).parameters().len() == 1);
+    ///
+    /// let labels = label_augmentation(10, ["pgd"]);
+    /// let model = sequential([Flatten(), Linear(12, labels.outputs)], #{ classes: 10 });
+    /// assert(model.forward(rand([1, 3, 2, 2])).shape == [1, 11]);
     /// ```
     #[rhai_fn(name = "Linear", return_raw)]
     pub fn linear_layer(inputs: i64, outputs: i64) -> RhaiResultOf<Layer> {
         Ok(Layer::new(Linear::new(inputs, outputs, true)?))
     }
 
-    /// A layer: `[n, inputs]` to the K+M outputs of `labels.outputs`.
-    ///
-    /// ```rhai
-    /// let labels = label_augmentation(10, ["pgd"]);
-    /// let model = sequential([Flatten(), Linear(12, labels.outputs)], #{ classes: 10 });
-    /// assert(model.forward(rand([1, 3, 2, 2])).shape == [1, 11]);
-    /// ```
     #[rhai_fn(name = "Linear", return_raw)]
     pub fn linear_layer_to_labels(inputs: i64, outputs: Outputs) -> RhaiResultOf<Layer> {
         linear_layer(inputs, outputs.total())
     }
 
-    /// A layer: `[n, inputs]` times a matrix, `[n, outputs]`.
-    ///
-    /// - `bias` (default true): whether a bias is added
-    ///
-    /// ```rhai
-    /// assert(sequential([Linear(4, 2, #{ bias: false })]).parameters().len() == 1);
-    /// ```
     #[rhai_fn(name = "Linear", return_raw)]
     pub fn linear_layer_with(inputs: i64, outputs: i64, options: Map) -> RhaiResultOf<Layer> {
         let Affine { bias } = options::read("Linear", options)?;
@@ -467,50 +463,43 @@ pub mod functions {
         Ok(Layer::new(Stateless::dropout(p)?))
     }
 
-    /// A layer: the largest value of each square window, which do not overlap.
+    /// A layer: the largest value of each square window.
+    ///
+    /// - `kernel`: height and width of the window
+    /// - `stride` (default `kernel`): how far the window moves; they do not overlap by default
+    /// - `padding` (default 0): how far a window may begin outside
     ///
     /// ```rhai
-    /// let model = sequential([MaxPool2d(2)]);
-    /// assert(model.forward(rand([1, 3, 8, 8])).shape == [1, 3, 4, 4]);
+    /// let x = rand([1, 3, 8, 8]);
+    /// assert(sequential([MaxPool2d(2)]).forward(x).shape == [1, 3, 4, 4]);
+    /// let overlapping = sequential([MaxPool2d(3, #{ stride: 2, padding: 1 })]);
+    /// assert(overlapping.forward(x).shape == [1, 3, 4, 4]);
     /// ```
     #[rhai_fn(name = "MaxPool2d", return_raw)]
     pub fn max_pool_layer(kernel: i64) -> RhaiResultOf<Layer> {
         max_pool_layer_with(kernel, Map::new())
     }
 
-    /// A layer: the largest value of each square window.
-    ///
-    /// - `stride` (default the window's size), `padding` (default 0)
-    ///
-    /// ```rhai
-    /// let model = sequential([MaxPool2d(3, #{ stride: 2, padding: 1 })]);
-    /// assert(model.forward(rand([1, 3, 8, 8])).shape == [1, 3, 4, 4]);
-    /// ```
     #[rhai_fn(name = "MaxPool2d", return_raw)]
     pub fn max_pool_layer_with(kernel: i64, options: Map) -> RhaiResultOf<Layer> {
         let (stride, padding) = pool("MaxPool2d", kernel, options)?;
         Ok(Layer::new(Stateless::max_pool2d(kernel, stride, padding)))
     }
 
-    /// A layer: the mean of each square window, which do not overlap.
+    /// A layer: the mean of each square window; options as for `MaxPool2d`.
+    ///
+    /// - `kernel`: height and width of the window
     ///
     /// ```rhai
-    /// let model = sequential([AvgPool2d(2)]);
-    /// assert(model.forward(ones([1, 1, 2, 2])).item() == 1.0);
+    /// assert(sequential([AvgPool2d(2)]).forward(ones([1, 1, 2, 2])).item() == 1.0);
+    /// let overlapping = sequential([AvgPool2d(2, #{ stride: 1 })]);
+    /// assert(overlapping.forward(rand([1, 3, 4, 4])).shape == [1, 3, 3, 3]);
     /// ```
     #[rhai_fn(name = "AvgPool2d", return_raw)]
     pub fn avg_pool_layer(kernel: i64) -> RhaiResultOf<Layer> {
         avg_pool_layer_with(kernel, Map::new())
     }
 
-    /// A layer: the mean of each square window.
-    ///
-    /// - `stride` (default the window's size), `padding` (default 0)
-    ///
-    /// ```rhai
-    /// let model = sequential([AvgPool2d(2, #{ stride: 1 })]);
-    /// assert(model.forward(rand([1, 3, 4, 4])).shape == [1, 3, 3, 3]);
-    /// ```
     #[rhai_fn(name = "AvgPool2d", return_raw)]
     pub fn avg_pool_layer_with(kernel: i64, options: Map) -> RhaiResultOf<Layer> {
         let (stride, padding) = pool("AvgPool2d", kernel, options)?;
@@ -554,10 +543,14 @@ pub mod functions {
         Ok(model.predict(&x)?)
     }
 
-    /// Switches the model to train mode; returns it.
+    /// Switches the model to train mode, or with `false` to eval mode; returns it.
+    ///
+    /// - `training` (default true): false for eval mode
     ///
     /// ```rhai
     /// let model = sequential([ReLU()]);
+    /// model.train(false);
+    /// assert(!model.training);
     /// model.train();
     /// assert(model.training);
     /// ```
@@ -567,13 +560,6 @@ pub mod functions {
         model
     }
 
-    /// Switches the model to train mode, or with `false` to eval mode; returns it.
-    ///
-    /// ```rhai
-    /// let model = sequential([ReLU()]);
-    /// model.train(false);
-    /// assert(!model.training);
-    /// ```
     #[rhai_fn(name = "train")]
     pub fn train_or_not(model: Model, training: bool) -> Model {
         model.set_training(training);
@@ -690,9 +676,14 @@ pub mod functions {
         Ok(files::write_whole(&path, &model.to_safetensors()?)?)
     }
 
-    /// Reads weights from a safetensors file with the model's names, all or nothing.
+    /// Reads weights from a safetensors file with the model's names, all or nothing; returns
+    /// `#{ loaded, kept }`: how many entries were read, and the names of those that were not.
     ///
-    /// Missing, unexpected and mis-shaped entries are an error that lists them.
+    /// - `path`: relative to the run folder, the current folder or the script's
+    /// - `head` (default `"strict"`): with `"replace"` a last layer (`fc`) of another shape is
+    ///   left aside and the model keeps its own, with `"new"` always
+    ///
+    /// Errors: missing, unexpected and mis-shaped entries, listed by name.
     ///
     /// ```rhai
     /// let a = sequential([Linear(3, 2)]);
@@ -702,15 +693,6 @@ pub mod functions {
     /// let x = rand([1, 3]);
     /// assert(a.forward(x).equal(b.forward(x)));
     /// ```
-    #[rhai_fn(name = "load", return_raw)]
-    pub fn model_load(context: NativeCallContext, model: Model, path: &str) -> RhaiResultOf<Map> {
-        model_load_with(context, model, path, Map::new())
-    }
-
-    /// Reads weights from a safetensors file; returns `#{ loaded, kept }`.
-    ///
-    /// - `head` (default `"strict"`): with `"replace"` a last layer (`fc`) of another shape is
-    ///   left aside and the model keeps its own, with `"new"` always
     ///
     /// ```rhai
     /// resnet18(#{ outputs: 10 }).save("ten.safetensors");
@@ -718,6 +700,11 @@ pub mod functions {
     /// let report = model.load("ten.safetensors", #{ head: "replace" });
     /// assert(report.kept == ["fc.weight", "fc.bias"]);
     /// ```
+    #[rhai_fn(name = "load", return_raw)]
+    pub fn model_load(context: NativeCallContext, model: Model, path: &str) -> RhaiResultOf<Map> {
+        model_load_with(context, model, path, Map::new())
+    }
+
     #[rhai_fn(name = "load", return_raw)]
     pub fn model_load_with(
         context: NativeCallContext,

@@ -4,7 +4,7 @@ use super::host::Host;
 use super::names::a_type;
 use super::{RhaiResultOf, convert};
 use crate::Result;
-use crate::metrics::{Evaluation, relative_improvement};
+use crate::metrics::{self, relative_improvement};
 use crate::report::{self, Cell, Format, Scores, Table};
 use crate::run::Measurement;
 use crate::torch::Tensor;
@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 /// An evaluation that scripts add batches to.
 #[derive(Clone)]
-pub struct Tally(Rc<RefCell<Evaluation>>);
+pub struct Evaluation(Rc<RefCell<metrics::Evaluation>>);
 
 /// A progress bar; none once it is finished.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct Progress(Rc<RefCell<Option<report::Progress>>>);
 
 pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
-    module.set_custom_type::<Tally>("evaluation");
+    module.set_custom_type::<Evaluation>("evaluation");
     module.set_custom_type::<Progress>("progress");
     module.set_custom_type::<Table>("table");
     module
@@ -51,6 +51,7 @@ fn sets(given: Dynamic) -> Result<Option<Vec<Vec<i64>>>> {
     list.into_iter().map(set).collect::<Result<_>>().map(Some)
 }
 
+/// Evaluations, progress, what is kept of a run, tables.
 #[export_module]
 pub mod functions {
     /// An empty evaluation of a classifier of `classes` classes.
@@ -61,10 +62,12 @@ pub mod functions {
     /// assert(result.error == 0.25);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn evaluation(classes: i64) -> RhaiResultOf<Tally> {
+    pub fn evaluation(classes: i64) -> RhaiResultOf<Evaluation> {
         let classes = usize::try_from(classes)
             .map_err(|_| format!("`classes` must be positive, got {classes}"))?;
-        Ok(Tally(Rc::new(RefCell::new(Evaluation::new(classes)?))))
+        Ok(Evaluation(Rc::new(RefCell::new(metrics::Evaluation::new(
+            classes,
+        )?))))
     }
 
     /// Counts a batch.
@@ -81,7 +84,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn add(
-        evaluation: Tally,
+        evaluation: Evaluation,
         predictions: Tensor,
         y: Tensor,
         correct: Dynamic,
@@ -98,7 +101,7 @@ pub mod functions {
     /// assert(evaluation(3).images == 0);
     /// ```
     #[rhai_fn(get = "images")]
-    pub fn images(evaluation: &mut Tally) -> i64 {
+    pub fn images(evaluation: &mut Evaluation) -> i64 {
         evaluation.0.borrow().top1().images() as i64
     }
 
@@ -110,7 +113,7 @@ pub mod functions {
     /// assert(result.error == 0.5);
     /// ```
     #[rhai_fn(get = "error")]
-    pub fn error(evaluation: &mut Tally) -> Dynamic {
+    pub fn error(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().error())
     }
 
@@ -124,7 +127,7 @@ pub mod functions {
     /// assert(result.real_error == 0.5);
     /// ```
     #[rhai_fn(get = "real_error")]
-    pub fn real_error(evaluation: &mut Tally) -> Dynamic {
+    pub fn real_error(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().real_error())
     }
 
@@ -136,7 +139,7 @@ pub mod functions {
     /// assert(result.class_errors == [0.0, 1.0, ()]);
     /// ```
     #[rhai_fn(get = "class_errors")]
-    pub fn class_errors(evaluation: &mut Tally) -> Array {
+    pub fn class_errors(evaluation: &mut Evaluation) -> Array {
         let counts = evaluation.0.borrow();
         counts
             .top1()
@@ -155,7 +158,7 @@ pub mod functions {
     /// assert(result.imbalance == 0.5);
     /// ```
     #[rhai_fn(get = "imbalance")]
-    pub fn imbalance(evaluation: &mut Tally) -> Dynamic {
+    pub fn imbalance(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().top1().imbalance())
     }
 
@@ -167,7 +170,7 @@ pub mod functions {
     /// assert((result.imbalance_sample - 0.5 * 2.0.sqrt()).abs() < 1e-12);
     /// ```
     #[rhai_fn(get = "imbalance_sample")]
-    pub fn imbalance_sample(evaluation: &mut Tally) -> Dynamic {
+    pub fn imbalance_sample(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().top1().imbalance_sample())
     }
 
@@ -179,7 +182,7 @@ pub mod functions {
     /// assert(result.gap == 1.0);
     /// ```
     #[rhai_fn(get = "gap")]
-    pub fn gap(evaluation: &mut Tally) -> Dynamic {
+    pub fn gap(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().top1().gap())
     }
 
@@ -191,7 +194,7 @@ pub mod functions {
     /// assert(result.worst(1)[0]["class"] == 1 && result.worst(1)[0].error == 1.0);
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn worst(evaluation: Tally, k: i64) -> RhaiResultOf<Array> {
+    pub fn worst(evaluation: Evaluation, k: i64) -> RhaiResultOf<Array> {
         let k = usize::try_from(k).map_err(|_| format!("`k` must be at least 0, got {k}"))?;
         let worst = evaluation.0.borrow().top1().worst_classes(k);
         let entry = |(class, error): (usize, f64)| {
@@ -213,7 +216,7 @@ pub mod functions {
     /// assert(evaluation(2).to_string().contains("0 images"));
     /// ```
     #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
-    pub fn evaluation_to_string(evaluation: &mut Tally) -> String {
+    pub fn evaluation_to_string(evaluation: &mut Evaluation) -> String {
         let counts = evaluation.0.borrow();
         let percent =
             |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{:.2} %", 100.0 * v));
@@ -326,7 +329,7 @@ pub mod functions {
         context: NativeCallContext,
         model: &str,
         condition: &str,
-        evaluation: Tally,
+        evaluation: Evaluation,
         class_names: Array,
     ) -> RhaiResultOf<()> {
         let names = convert::strings("class_names", class_names)?;
@@ -375,10 +378,10 @@ pub mod functions {
                 })
             };
             let name = take("model")?.to_string();
-            let mut counts = |key: &str| -> Result<Evaluation> {
+            let mut counts = |key: &str| -> Result<metrics::Evaluation> {
                 let value = take(key)?;
                 let kind = value.type_name();
-                match value.flatten().try_cast::<Tally>() {
+                match value.flatten().try_cast::<Evaluation>() {
                     Some(tally) => Ok(tally.0.borrow().clone()),
                     None => bail!("`{key}` must be an evaluation, got {}", a_type(kind)),
                 }
@@ -400,7 +403,7 @@ pub mod functions {
 
     /// A table of one's own.
     ///
-    /// - `title`; `columns`: their names
+    /// - `columns`: their names
     /// - `rows`: arrays of a label and a number, text or `()` for each column
     ///
     /// ```rhai

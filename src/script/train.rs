@@ -27,14 +27,22 @@ fn optimizer(parameters: Vec<(String, Tensor)>, map: Map) -> RhaiResultOf<Optimi
     Ok(Optimizer(Rc::new(Sgd::new(parameters, options)?)))
 }
 
+/// Optimisers and learning rate schedules; the training loop itself is `std/train`.
 #[export_module]
 pub mod functions {
-    /// Stochastic gradient descent on a model's parameters, as PyTorch defines it.
+    /// Stochastic gradient descent as PyTorch defines it, on the parameters of a model or on an
+    /// array of tensors that require gradients.
     ///
     /// - `lr`: learning rate
-    /// - `momentum` (default 0.0), `weight_decay` (0.0, on every parameter), `nesterov` (false)
+    /// - `momentum` (default 0.0): share of the last step that is taken again
+    /// - `weight_decay` (default 0.0): of every parameter
+    /// - `nesterov` (default false): looks ahead by the momentum
     ///
     /// ```rhai
+    /// let w = tensor([4.0]).requires_grad_();
+    /// sgd([w], #{ lr: 0.5 }).step((w * w).sum());
+    /// assert(w.item() == 0.0);
+    ///
     /// let model = sequential([Linear(3, 2)]);
     /// let optimizer = sgd(model, #{ lr: 0.1, momentum: 0.9 });
     /// let x = rand([8, 3]);
@@ -47,14 +55,6 @@ pub mod functions {
         optimizer(model.parameters(), options)
     }
 
-    /// Stochastic gradient descent on an array of tensors that require gradients.
-    ///
-    /// ```rhai
-    /// let w = tensor([4.0]).requires_grad_();
-    /// let optimizer = sgd([w], #{ lr: 0.5 });
-    /// optimizer.step((w * w).sum());
-    /// assert(w.item() == 0.0);
-    /// ```
     #[rhai_fn(name = "sgd", return_raw)]
     pub fn sgd_on_tensors(tensors: Array, options: Map) -> RhaiResultOf<Optimizer> {
         let mut parameters = Vec::new();
@@ -99,13 +99,6 @@ pub mod functions {
         optimizer.0.lr()
     }
 
-    /// Sets the learning rate of the steps from here on.
-    ///
-    /// ```rhai
-    /// let optimizer = sgd(sequential([Linear(3, 2)]), #{ lr: 0.1 });
-    /// optimizer.lr = 0.5;
-    /// assert(optimizer.lr == 0.5);
-    /// ```
     #[rhai_fn(set = "lr", return_raw)]
     pub fn set_lr(optimizer: &mut Optimizer, lr: f64) -> RhaiResultOf<()> {
         Ok(optimizer.0.set_lr(lr)?)

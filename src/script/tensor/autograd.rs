@@ -125,8 +125,7 @@ pub mod functions {
     /// - `loss`: a tensor of one entry
     /// - `x`: a tensor that had `requires_grad_()` before `loss` was computed, or an array of
     ///   them
-    /// - options: `create_graph` (default false): whether the result can be differentiated
-    ///   again
+    /// - `create_graph` (default false): whether the result can be differentiated again
     ///
     /// ```rhai
     /// let x = tensor([1.0, 2.0]).requires_grad_();

@@ -17,7 +17,7 @@ pub mod functions {
     /// Integers give int64, booleans bool, and one float among them float32. Rows must be of
     /// one length.
     ///
-    /// - options: `dtype`, `device` (default `"cpu"`), `requires_grad` (default false)
+    /// - `dtype` (default what the numbers give), `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// let x = tensor([[1, 2, 3], [4, 5, 6]]);
@@ -43,7 +43,9 @@ pub mod functions {
     /// A tensor of zeros.
     ///
     /// - `shape`: an array of sizes, or one size
-    /// - options: `dtype` (default `"float32"`), `device` (default `"cpu"`), `requires_grad`
+    /// - `dtype` (default `"float32"`): or `"float64"`, `"bfloat16"`, `"int64"`, `"bool"`, ...
+    /// - `device` (default `"cpu"`): or `"cuda"`, `"cuda:1"`, `"auto"`
+    /// - `requires_grad` (default false): whether it can be differentiated with respect to it
     ///
     /// ```rhai
     /// assert(zeros([2, 3]).sum().item() == 0.0);
@@ -71,7 +73,7 @@ pub mod functions {
     /// A tensor of ones.
     ///
     /// - `shape`: an array of sizes, or one size
-    /// - options: `dtype` (default `"float32"`), `device` (default `"cpu"`), `requires_grad`
+    /// - `dtype`, `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// assert(ones([2, 3]).sum().item() == 6.0);
@@ -92,7 +94,7 @@ pub mod functions {
     ///
     /// - `shape`: an array of sizes, or one size
     /// - `value`: an integer gives int64, a float float32
-    /// - options: `dtype`, `device` (default `"cpu"`), `requires_grad`
+    /// - `dtype` (default what `value` gives), `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// assert(full([2], 0.5).to_array() == [0.5, 0.5]);
@@ -118,7 +120,7 @@ pub mod functions {
     /// Drawn on the CPU and then moved, so that a seed gives the same numbers on every device.
     ///
     /// - `shape`: an array of sizes, or one size
-    /// - options: `dtype` (default `"float32"`), `device` (default `"cpu"`), `requires_grad`
+    /// - `dtype`, `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// let x = rand([100]);
@@ -141,7 +143,7 @@ pub mod functions {
     /// Drawn on the CPU and then moved, so that a seed gives the same numbers on every device.
     ///
     /// - `shape`: an array of sizes, or one size
-    /// - options: `dtype` (default `"float32"`), `device` (default `"cpu"`), `requires_grad`
+    /// - `dtype`, `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// let x = randn([1000]);
@@ -170,7 +172,7 @@ pub mod functions {
     ///
     /// - `low`: the lowest; 0 in the form `randint(high, shape)`
     /// - `shape`: an array of sizes, or one size
-    /// - options: `dtype` (default `"int64"`), `device` (default `"cpu"`)
+    /// - `dtype` (default `"int64"`), `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// let y = randint(10, [100]);
@@ -226,8 +228,9 @@ pub mod functions {
 
     /// Numbers from `start` in steps of `step`, below `end`.
     ///
-    /// - `start`: default 0; `step`: default 1
-    /// - options: `dtype` (default int64 where all are integers, else float32), `device`
+    /// - `start` (default 0), `step` (default 1): numbers
+    /// - `dtype` (default int64 where all are integers, else float32), `device`,
+    ///   `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// assert(arange(3).to_array() == [0, 1, 2]);
@@ -285,7 +288,7 @@ pub mod functions {
 
     /// `steps` numbers at equal distances from `start` to `end`, both included.
     ///
-    /// - options: `dtype` (default `"float32"`), `device` (default `"cpu"`), `requires_grad`
+    /// - `dtype`, `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// assert(linspace(0, 1, 5).to_array() == [0.0, 0.25, 0.5, 0.75, 1.0]);
@@ -312,7 +315,7 @@ pub mod functions {
 
     /// The identity matrix `[n, n]`.
     ///
-    /// - options: `dtype` (default `"float32"`), `device` (default `"cpu"`), `requires_grad`
+    /// - `dtype`, `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
     /// assert(eye(2).to_array() == [[1.0, 0.0], [0.0, 1.0]]);

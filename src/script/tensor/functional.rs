@@ -33,7 +33,8 @@ pub mod functions {
 
     /// `x` times the transpose of `weight`, plus `bias`: `[..., inputs]` to `[..., outputs]`.
     ///
-    /// - `weight`: `[outputs, inputs]`; `bias` (may be left out, or `()`): `[outputs]`
+    /// - `weight`: `[outputs, inputs]`
+    /// - `bias` (default `()`, none): `[outputs]`
     ///
     /// ```rhai
     /// let x = tensor([[1.0, 2.0]]);
@@ -53,10 +54,9 @@ pub mod functions {
 
     /// Two-dimensional convolution: `[n, c, h, w]` to `[n, outputs, h', w']`.
     ///
-    /// - `weight`: `[outputs, c / groups, kh, kw]`; `bias` (may be left out, or `()`):
-    ///   `[outputs]`
-    /// - options: `stride` (default 1), `padding` (default 0), `dilation` (default 1), `groups`
-    ///   (default 1)
+    /// - `weight`: `[outputs, c / groups, kh, kw]`
+    /// - `bias` (default `()`, none): `[outputs]`
+    /// - `stride`, `padding`, `dilation`, `groups`: as for `Conv2d`
     ///
     /// ```rhai
     /// let x = ones([1, 1, 3, 3]);
@@ -95,9 +95,12 @@ pub mod functions {
     /// Batch normalisation of `[n, c, ...]`: each channel minus its mean, divided by its
     /// standard deviation.
     ///
-    /// - options: `running_mean`, `running_var` (`[c]`, needed unless `training`, updated in
-    ///   place if `training`), `weight`, `bias` (`[c]`), `training` (default false: use the
-    ///   running statistics), `momentum` (default 0.1), `eps` (default 1e-5)
+    /// - `running_mean`, `running_var` (default none): `[c]`; needed unless `training`, updated in
+    ///   place if `training`
+    /// - `weight`, `bias` (default none): `[c]`; multiplied and added afterwards
+    /// - `training` (default false): use the statistics of the batch, not the running ones
+    /// - `momentum` (default 0.1): how far the running statistics move towards the batch's
+    /// - `eps` (default 1e-5): added to the variance
     ///
     /// ```rhai
     /// let x = tensor([[1.0], [3.0]]);
@@ -133,10 +136,9 @@ pub mod functions {
         })?)
     }
 
-    /// The largest entry of each window of `[n, c, h, w]`.
+    /// The largest entry of each window of `[n, c, h, w]`; options as for `MaxPool2d`.
     ///
     /// - `kernel`: height and width of the window
-    /// - options: `stride` (default: `kernel`), `padding` (default 0)
     ///
     /// ```rhai
     /// let x = arange(16.0).reshape([1, 1, 4, 4]);
@@ -154,10 +156,9 @@ pub mod functions {
         Ok(x.max_pool2d(kernel, stride.unwrap_or(kernel), padding)?)
     }
 
-    /// The mean of each window of `[n, c, h, w]`.
+    /// The mean of each window of `[n, c, h, w]`; options as for `MaxPool2d`.
     ///
     /// - `kernel`: height and width of the window
-    /// - options: `stride` (default: `kernel`), `padding` (default 0)
     ///
     /// ```rhai
     /// let x = arange(4.0).reshape([1, 1, 2, 2]);
@@ -207,7 +208,7 @@ pub mod functions {
 
     /// The last two dimensions with `padding` entries more on each side.
     ///
-    /// - `mode`: `"constant"` (default; zeros), `"reflect"` or `"replicate"`
+    /// - `mode` (default `"constant"`): zeros; or `"reflect"`, `"replicate"`
     ///
     /// ```rhai
     /// let x = ones([1, 1, 2, 2]);
@@ -242,8 +243,7 @@ pub mod functions {
     ///
     /// - `targets`: classes, int64 `[n]` in 0 .. k (exclusive), or distributions, floats
     ///   `[n, k]`: the loss is then -sum(targets * log_softmax(logits))
-    /// - options: `reduction`: `"mean"` (default), `"sum"` or `"none"`, one loss for each
-    ///   example
+    /// - `reduction` (default `"mean"`): or `"sum"`, or `"none"`: one loss for each example
     ///
     /// ```rhai
     /// let logits = zeros([2, 4]);
@@ -270,7 +270,7 @@ pub mod functions {
     /// `log_softmax(1)` gives.
     ///
     /// - `targets`: classes, int64 `[n]` in 0 .. k (exclusive)
-    /// - options: `reduction`: `"mean"` (default), `"sum"` or `"none"`
+    /// - `reduction`: as for `cross_entropy`
     ///
     /// ```rhai
     /// let logits = tensor([[1.0, 2.0]]);

@@ -24,6 +24,7 @@ pub fn module() -> Module {
     let mut functions = Module::new();
     let module = &mut functions;
     module.set_custom_type::<Tensor>("tensor");
+    module.set_doc("/// Tensors, with PyTorch's names and rules.");
     combine_with_exported_module!(module, "create", create::functions);
     combine_with_exported_module!(module, "convert", convert::functions);
     arithmetic::register(module);

@@ -184,8 +184,9 @@ mod measures {
     /// (PyTorch's `var`, a reserved word in Rhai.)
     ///
     /// - `dim`: a dimension or an array of them
-    /// - options: `correction` (default 1): the sum of squares is divided by n - `correction`,
-    ///   so 0 gives the population's variance; `keepdim` (default false)
+    /// - `correction` (default 1): the sum of squares is divided by n - `correction`, so 0 gives
+    ///   the population's variance
+    /// - `keepdim` (default false): whether the dimensions stay, with size 1
     ///
     /// ```rhai
     /// let x = tensor([1.0, 2.0, 3.0]);
@@ -220,8 +221,7 @@ mod measures {
     /// The standard deviation of all entries, or along `dim`.
     ///
     /// - `dim`: a dimension or an array of them
-    /// - options: `correction` (default 1): the sum of squares is divided by n - `correction`,
-    ///   so 0 gives the population's deviation; `keepdim` (default false)
+    /// - `correction`, `keepdim`: as for `variance`
     ///
     /// ```rhai
     /// let x = tensor([1.0, 3.0]);
