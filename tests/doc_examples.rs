@@ -1,6 +1,7 @@
 //! Documentation is run: of every function that scripts can call, one form has a comment with
 //! an example, and every example works in a fresh engine.
 
+use rhobust::script::docs::{Entry, Kind, Signature, docs};
 use rhobust::script::{Host, Settings, compile, domains, engine, errors, stdlib, thread};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -153,4 +154,105 @@ fn every_example_of_the_readme_works() {
 fn the_readme_shows_the_quickstart() {
     let quickstart = include_str!("../scripts/quickstart.rhai");
     assert!(include_str!("../README.md").contains(quickstart));
+}
+
+/// Values to call a function with, by the type that it declares.
+fn sample(of_type: &str) -> &'static str {
+    match of_type {
+        "int" => "2",
+        "string" => "\"cosine\"",
+        "array" => "[]",
+        "tensor" | "any" => "zeros([2, 2])",
+        "model" => "sequential([Linear(3, 2)])",
+        "split" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test",
+        other => panic!("the test has no value of type {other}"),
+    }
+}
+
+/// What a call says about its option map.
+fn complaint(entry: &Entry, form: &Signature, options: &str) -> String {
+    let (_, before) = form.params.split_last().unwrap();
+    let arguments: Vec<_> = before.iter().map(|(_, of_type)| sample(of_type)).collect();
+    let arguments = [arguments.as_slice(), &[options]].concat().join(", ");
+    let import = match entry.kind {
+        Kind::LibraryFunction => {
+            let alias = entry.name.split("::").next().unwrap();
+            format!("import \"{}\" as {alias}; ", entry.topic)
+        }
+        _ => String::new(),
+    };
+    let call = format!("{import}{}({arguments});", entry.name);
+    run(&entry.name, &call).err().unwrap_or_default()
+}
+
+/// The names after "(options: ".
+fn accepted(entry: &Entry, form: &Signature) -> BTreeSet<String> {
+    let report = complaint(entry, form, "#{ surely_no_option: 1 }");
+    let list = report.split_once("(options: ");
+    let list = list.and_then(|(_, rest)| rest.split_once(')'));
+    let (names, _) = list.unwrap_or_else(|| panic!("{} takes any option: {report}", entry.name));
+    names.split(", ").map(str::to_owned).collect()
+}
+
+/// A map of the options in `names`, of the types that the function wants.
+fn filled(entry: &Entry, form: &Signature, names: &[&str]) -> String {
+    let entries = names.iter().map(|name| {
+        let values = ["0.5", "1"];
+        let fits = |value: &&&str| {
+            let option = format!("option `{name}`");
+            !complaint(entry, form, &format!("#{{ {name}: {value} }}")).contains(&option)
+        };
+        let value = values.iter().find(fits).unwrap();
+        format!("{name}: {value}")
+    });
+    format!("#{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn documented_options_are_those_that_functions_accept() {
+    let work = || {
+        let mut problems = String::new();
+        let mut count = 0;
+        for entry in docs().entries() {
+            let Some(options) = &entry.options else {
+                continue;
+            };
+            let documented: BTreeSet<_> = options.iter().map(|it| it.name.clone()).collect();
+            let required: Vec<_> = options.iter().filter(|it| it.required).collect();
+            let required: Vec<_> = required.iter().map(|it| it.name.as_str()).collect();
+            for form in entry.signatures.iter().filter(|it| it.takes_options()) {
+                count += 1;
+                let accepted = accepted(entry, form);
+                if accepted != documented {
+                    problems += &format!(
+                        "{} documents {documented:?} and accepts {accepted:?}\n",
+                        entry.name
+                    );
+                    continue;
+                }
+                // A library's defaults name every option, and its asserts what is needed.
+                if entry.kind == Kind::LibraryFunction {
+                    continue;
+                }
+                let all = filled(entry, form, &required);
+                if complaint(entry, form, &all).contains("needs the option") {
+                    problems += &format!("{} needs more than {required:?}\n", entry.name);
+                }
+                for missing in &required {
+                    let others: Vec<_> = (required.iter().copied())
+                        .filter(|it| it != missing)
+                        .collect();
+                    let without = filled(entry, form, &others);
+                    let wanted = format!("needs the option `{missing}`");
+                    if !complaint(entry, form, &without).contains(&wanted) {
+                        problems += &format!("{} does without {missing}\n", entry.name);
+                    }
+                }
+            }
+        }
+        assert!(count > 30, "{count}");
+        problems
+    };
+    let problems = thread::with_large_stack(work).unwrap();
+    assert!(problems.is_empty(), "{problems}");
 }

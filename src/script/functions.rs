@@ -20,7 +20,7 @@ impl Functions {
                     .map(|i| {
                         names
                             .get(i)
-                            .map_or("any".into(), |text| parameter_type(text))
+                            .map_or("any".into(), |text| name_and_type(text).1)
                     })
                     .collect();
                 Some((info.metadata.name.to_string(), types))
@@ -63,10 +63,12 @@ impl Functions {
     }
 }
 
-/// `x: &mut Tensor` is `tensor`.
-fn parameter_type(text: &str) -> String {
-    match text.split_once(':') {
-        Some((_, of_type)) => type_word(of_type),
-        None => "any".into(),
-    }
+/// `x: &mut Tensor` is `x`, a `tensor`.
+pub(super) fn name_and_type(text: &str) -> (String, String) {
+    let (name, of_type) = match text.split_once(':') {
+        Some((name, of_type)) => (name, type_word(of_type)),
+        None => (text, "any".into()),
+    };
+    let name = name.trim().trim_start_matches("mut ");
+    (name.to_owned(), of_type)
 }

@@ -10,6 +10,7 @@ mod convert;
 mod core;
 mod data;
 mod declared;
+pub mod docs;
 mod engine;
 pub mod errors;
 pub mod functions;

@@ -1,0 +1,303 @@
+//! Entries from the functions that are registered and from the library's scripts.
+
+use super::comment::{Comment, Item, unmarked};
+use super::{ArgDoc, Entry, Kind, OptionDoc, Signature, Topic};
+use crate::script::functions::name_and_type;
+use crate::script::names::type_word;
+use crate::script::{domains, stdlib};
+use rhai::module_resolvers::DummyModuleResolver;
+use rhai::{Engine, FnAccess};
+use std::collections::BTreeMap;
+
+/// The topic of the functions that come with Rhai.
+const LANGUAGE: &str = "rhai";
+
+pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
+    let mut topics = Vec::new();
+    let mut drafts = Vec::new();
+    for (name, module) in domains() {
+        let module = module();
+        topics.push(topic(name, module.doc()));
+        let mut engine = Engine::new_raw();
+        engine.register_global_module(module.into());
+        drafts.extend(native(name, &engine, false));
+    }
+    let mut engine = Engine::new();
+    engine.set_max_expr_depths(0, 0);
+    engine.set_module_resolver(DummyModuleResolver::new());
+    for (name, text) in stdlib() {
+        // A module that does not compile has no documentation; the tests compile each.
+        if let Ok(ast) = engine.compile(text) {
+            topics.push(topic(name, ast.doc()));
+            drafts.extend(library(name, &ast));
+        }
+    }
+    topics.push(topic(
+        LANGUAGE,
+        "//! What the language itself offers for numbers, strings, arrays and maps.",
+    ));
+    drafts.extend(native(LANGUAGE, &engine, true));
+    (topics, resolved(drafts))
+}
+
+fn topic(name: &str, doc: &str) -> Topic {
+    let comment = Comment::read(&unmarked(doc));
+    Topic {
+        name: name.to_owned(),
+        summary: comment.summary,
+        description: comment.description,
+    }
+}
+
+/// A registered form with its comment.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Form {
+    name: String,
+    kind: Kind,
+    comment: String,
+    signature: Signature,
+}
+
+fn native(topic: &str, engine: &Engine, standard: bool) -> Vec<Draft> {
+    let mut forms = engine.collect_fn_metadata(
+        None,
+        |info| {
+            let data = info.metadata;
+            let (name, kind) = script_name(&data.name)?;
+            let params = (0..data.num_params).map(|at| match data.params_info.get(at) {
+                Some(text) => name_and_type(text),
+                None => ("_".into(), "any".into()),
+            });
+            Some(Form {
+                name,
+                kind,
+                comment: unmarked(&data.comments.join("\n")),
+                signature: Signature {
+                    params: params.collect(),
+                    returns: return_type(&data.return_type),
+                },
+            })
+        },
+        standard,
+    );
+    // The engine's own order differs from run to run.
+    forms.sort();
+    drafts(topic, forms)
+}
+
+fn library(module: &str, ast: &rhai::AST) -> Vec<Draft> {
+    let alias = module.rsplit('/').next().unwrap_or(module);
+    let public = ast.iter_functions().filter(|function| {
+        function.access == FnAccess::Public && !function.name.starts_with("anon$")
+    });
+    let mut forms: Vec<Form> = public
+        .map(|function| Form {
+            name: format!("{alias}::{}", function.name),
+            kind: Kind::LibraryFunction,
+            comment: unmarked(&function.comments.join("\n")),
+            signature: Signature {
+                params: function
+                    .params
+                    .iter()
+                    .map(|name| (name.to_string(), "any".to_owned()))
+                    .collect(),
+                returns: "any".into(),
+            },
+        })
+        .collect();
+    forms.sort();
+    drafts(module, forms)
+}
+
+/// `get$shape` is the property `shape`; none for what scripts do not call by name.
+fn script_name(registered: &str) -> Option<(String, Kind)> {
+    if let Some(name) = registered
+        .strip_prefix("get$")
+        .or(registered.strip_prefix("set$"))
+    {
+        return Some((name.to_owned(), Kind::Property));
+    }
+    if registered.starts_with("index$") {
+        return Some(("[]".to_owned(), Kind::Operator));
+    }
+    let is_word = registered.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    let kind = if is_word {
+        Kind::Function
+    } else {
+        Kind::Operator
+    };
+    // What Rhai shows a value with; `to_string` stands for all of them.
+    let display = ["to_debug", "print", "debug"].contains(&registered);
+    let shown = !display && !registered.contains('$');
+    shown.then(|| (registered.to_owned(), kind))
+}
+
+/// `RhaiResultOf<Tensor>` is `tensor`.
+fn return_type(text: &str) -> String {
+    let inner = ["RhaiResultOf<", "Result<"]
+        .iter()
+        .find_map(|wrapper| text.trim().strip_prefix(wrapper)?.strip_suffix('>'));
+    let ok = inner.map_or(text, |inner| inner.split(", Box").next().unwrap_or(inner));
+    match ok.trim() {
+        "" => "()".into(),
+        ok => type_word(ok),
+    }
+}
+
+/// One entry for each comment. Forms without one belong to the entry of their name: to that
+/// for the same type of receiver, if there are several.
+fn drafts(topic: &str, forms: Vec<Form>) -> Vec<Draft> {
+    let mut by_name: BTreeMap<(Kind, String), Vec<Form>> = BTreeMap::new();
+    for form in forms {
+        let name = (form.kind, form.name.clone());
+        by_name.entry(name).or_default().push(form);
+    }
+    let mut drafts = Vec::new();
+    for ((kind, name), forms) in by_name {
+        let (bare, documented): (Vec<Form>, Vec<Form>) =
+            forms.into_iter().partition(|form| form.comment.is_empty());
+        let mut groups: Vec<(String, Vec<Signature>)> = Vec::new();
+        for form in documented {
+            match groups.last_mut() {
+                Some((comment, signatures)) if *comment == form.comment => {
+                    signatures.push(form.signature);
+                }
+                _ => groups.push((form.comment, vec![form.signature])),
+            }
+        }
+        for form in bare {
+            let receiver = |it: &Signature| it.params.first().map(|(_, of_type)| of_type.clone());
+            let own = receiver(&form.signature);
+            let at = groups
+                .iter()
+                .position(|(_, signatures)| signatures.iter().any(|it| receiver(it) == own));
+            if let Some((_, signatures)) = groups.get_mut(at.unwrap_or(0)) {
+                signatures.push(form.signature);
+            }
+        }
+        for (comment, mut signatures) in groups {
+            signatures.sort_by_key(|it| (it.params.len(), it.params.clone()));
+            drafts.push(draft(topic, name.clone(), kind, signatures, &comment));
+        }
+    }
+    drafts.sort_by_key(|draft| draft.entry.name.to_lowercase());
+    drafts
+}
+
+/// An entry, and the function whose options it has besides those that it lists.
+struct Draft {
+    entry: Entry,
+    options_of: Option<String>,
+}
+
+fn draft(
+    topic: &str,
+    name: String,
+    kind: Kind,
+    signatures: Vec<Signature>,
+    comment: &str,
+) -> Draft {
+    let comment = Comment::read(comment);
+    let takes_options = signatures.iter().any(Signature::takes_options);
+    let is_param = |item: &Item| {
+        let mut all = signatures.iter().flat_map(|it| &it.params);
+        all.any(|(param, _)| *param == item.name)
+    };
+    let options_of = comment.options_as_for().map(str::to_owned);
+    let (arguments, others): (Vec<Item>, Vec<Item>) =
+        (comment.items.into_iter()).partition(|item| !takes_options || is_param(item));
+    let entry = Entry {
+        topic: topic.to_owned(),
+        name,
+        kind,
+        arguments: arguments.into_iter().map(ArgDoc::from).collect(),
+        options: takes_options.then(|| others.into_iter().map(OptionDoc::from).collect()),
+        signatures,
+        summary: comment.summary,
+        description: comment.description,
+        errors: comment.errors,
+        source: comment.source,
+        examples: comment.examples,
+    };
+    Draft { entry, options_of }
+}
+
+impl From<Item> for ArgDoc {
+    fn from(item: Item) -> Self {
+        ArgDoc {
+            name: item.name,
+            default: item.default,
+            text: item.text,
+        }
+    }
+}
+
+impl From<Item> for OptionDoc {
+    fn from(item: Item) -> Self {
+        OptionDoc {
+            required: item.default.is_none(),
+            name: item.name,
+            default: item.default,
+            text: item.text,
+        }
+    }
+}
+
+/// Fills in the options that a comment leaves to that of another function.
+fn resolved(drafts: Vec<Draft>) -> Vec<Entry> {
+    let listed: Vec<(String, String, Vec<OptionDoc>)> = drafts
+        .iter()
+        .filter(|draft| draft.options_of.is_none())
+        .filter_map(|Draft { entry, .. }| {
+            let options = entry.options.clone().filter(|it| !it.is_empty())?;
+            Some((entry.topic.clone(), entry.name.clone(), options))
+        })
+        .collect();
+    let options_of = |topic: &str, function: &str| {
+        let named = |name: &str| name.rsplit("::").next() == Some(function);
+        let mut all = listed.iter().filter(|(_, name, _)| named(name));
+        let here = all.clone().find(|(its_topic, ..)| its_topic == topic);
+        let found = here.or_else(|| all.next());
+        found
+            .map(|(_, _, options)| options.as_slice())
+            .unwrap_or_default()
+    };
+    let fill = |Draft {
+                    mut entry,
+                    options_of: whole,
+                }: Draft| {
+        let topic = entry.topic.clone();
+        if let Some(own) = &mut entry.options {
+            for option in own.iter_mut() {
+                let others = option.as_for().map(|function| options_of(&topic, function));
+                let same = |it: &&OptionDoc| it.name == option.name;
+                if let Some(other) = others.and_then(|all| all.iter().find(same)) {
+                    // `` `normalize` (default `"none"`): as for `resnet50` `` keeps its default.
+                    let default = option.default.take().or(other.default.clone());
+                    *option = OptionDoc {
+                        default,
+                        ..other.clone()
+                    };
+                }
+            }
+            if let Some(function) = whole {
+                let missing = |it: &&OptionDoc| own.iter().all(|own| own.name != it.name);
+                let rest: Vec<_> = options_of(&topic, &function)
+                    .iter()
+                    .filter(missing)
+                    .cloned()
+                    .collect();
+                own.extend(rest);
+            }
+        }
+        entry
+    };
+    drafts.into_iter().map(fill).collect()
+}
+
+impl OptionDoc {
+    /// The function whose comment says what this option is.
+    fn as_for(&self) -> Option<&str> {
+        self.text.strip_prefix("as for `")?.strip_suffix('`')
+    }
+}
