@@ -97,6 +97,25 @@ impl Permissions {
         }
     }
 
+    /// Refuses what lies outside of all that may be read once links are followed: a data set
+    /// in a folder that may be read can hold links to anywhere.
+    pub fn check_read(&self, path: &Path) -> Result<()> {
+        let real = real(path)?;
+        let folder = match real.is_dir() {
+            true => &real,
+            false => real.parent().unwrap_or(&real),
+        };
+        ensure!(
+            self.may_read(&real),
+            "{}: this leads to {}, which the script may not read; start it with --allow-read {} \
+             if it should",
+            path.display(),
+            real.display(),
+            folder.display()
+        );
+        regular(path, &real)
+    }
+
     /// The real path at which the script may create or replace `path`.
     pub fn writable(&self, path: &Path) -> Result<PathBuf> {
         check_text(path)?;
