@@ -692,7 +692,9 @@ pub mod functions {
 
     /// Reads weights from a safetensors file with the model's names, all or nothing.
     ///
-    /// Missing, unexpected and mis-shaped entries are an error that lists them.
+    /// Missing, unexpected and mis-shaped entries are an error that lists them. A relative path
+    /// is looked for in the run folder first, one that was given with `--set` in the current
+    /// folder.
     ///
     /// ```rhai
     /// let a = sequential([Linear(3, 2)]);
