@@ -300,6 +300,50 @@ fn a_missing_training_split_is_explained() {
     Run::of(&script, &[]).fails(&["train", "main.rhai:2:"]);
 }
 
+/// What a link in a data folder leads to is read only where the script may read it: an image,
+/// a class, a split, a file of records.
+#[test]
+fn links_out_of_a_data_folder_need_allow_read() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = elsewhere.path().canonicalize().unwrap();
+    for (name, bytes) in [
+        ("cat/a.jpg", jpeg()),
+        ("all/cat/a.jpg", jpeg()),
+        ("all/dog/a.jpg", jpeg()),
+        ("records.bin", vec![0; 3073]),
+    ] {
+        let path = elsewhere.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let dog = || ("val/dog/a.jpg", jpeg());
+    for (files, link, target) in [
+        (vec![dog()], "val/cat/b.jpg", "cat/a.jpg"),
+        (vec![dog()], "val/cat", "cat"),
+        (vec![], "val", "all"),
+        (vec![], "test_batch.bin", "records.bin"),
+    ] {
+        let (folder, script) = with_images(&files, READ_ALL);
+        let place = folder.path().join("data").join(link);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        let target = elsewhere.join(target);
+        std::os::unix::fs::symlink(&target, &place).unwrap();
+        let allow = if target.is_dir() {
+            target.as_path()
+        } else {
+            target.parent().unwrap()
+        };
+        let allow = allow.to_str().unwrap();
+        let refused = Run::of(&script, &[]);
+        refused.fails(&[
+            &format!("data/{link}: this leads to {}", target.display()),
+            &format!("--allow-read {allow} "),
+            "main.rhai:1:",
+        ]);
+        Run::of(&script, &["--allow-read", allow]).succeeds();
+    }
+}
+
 #[test]
 fn truncated_weights_are_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -381,6 +381,27 @@ mod parameters {
 mod run_folders {
     use super::*;
 
+    /// A script finds what it wrote before a file of the user's of the same name, unless the
+    /// user gave it that name with --set.
+    #[test]
+    fn a_path_given_with_set_is_the_users_file() {
+        let own = "let p = params(#{ w: \"\" });\n\
+                   save_tensors(\"x.safetensors\", #{ a: tensor([2]) });\n\
+                   print(load_tensors(\"x.safetensors\").a.item());\n\
+                   print(load_tensors(\"./x.safetensors\").a.item());\n";
+        let session = Session::script("save_tensors(\"x.safetensors\", #{ a: tensor([1]) });")
+            .args(&["--out", "first"]);
+        session.prints("");
+        let users = session.path("first/x.safetensors");
+        let script = |args| {
+            let session = Session::script(own).args(args);
+            fs::copy(&users, session.path("x.safetensors")).unwrap();
+            session
+        };
+        script(&[]).prints("2\n2\n");
+        script(&["--set", "w=x.safetensors"]).prints("1\n2\n");
+    }
+
     #[test]
     fn each_run_gets_its_own() {
         let session = Session::script("print(1);");

@@ -5,7 +5,7 @@
 use super::image::Image;
 use super::split::Source;
 use super::transform::Fit;
-use super::{Dataset, DatasetOptions, Halves};
+use super::{Dataset, DatasetOptions, Halves, MayRead};
 use crate::{Error, Result, interrupt};
 use std::path::{Path, PathBuf};
 
@@ -100,7 +100,7 @@ impl Kind {
 
     /// The names in the file beside the images; without that file CIFAR-10 has its well-known
     /// names, CIFAR-100 numbers.
-    fn class_names(self, folder: &Path) -> Result<Vec<String>> {
+    fn class_names(self, folder: &Path, may_read: MayRead) -> Result<Vec<String>> {
         let path = folder.join(self.class_names_file());
         if !path.is_file() {
             return Ok(match self {
@@ -108,6 +108,7 @@ impl Kind {
                 Kind::Cifar100 => (0..self.classes()).map(|it| it.to_string()).collect(),
             });
         }
+        may_read(&path)?;
         let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
         let lines = text.lines().map(str::trim).filter(|it| !it.is_empty());
         let names: Vec<String> = lines.map(str::to_owned).collect();
@@ -124,7 +125,11 @@ impl Kind {
 
 /// The data set in `folder`, if one of the two is in it or in the folder that the authors'
 /// archive makes there.
-pub(super) fn open(folder: &Path, options: &DatasetOptions) -> Result<Option<Dataset>> {
+pub(super) fn open(
+    folder: &Path,
+    options: &DatasetOptions,
+    may_read: MayRead,
+) -> Result<Option<Dataset>> {
     for kind in [Kind::Cifar10, Kind::Cifar100] {
         for folder in [folder.to_owned(), folder.join(kind.folder())] {
             let training = kind.training_files(&folder)?;
@@ -132,18 +137,18 @@ pub(super) fn open(folder: &Path, options: &DatasetOptions) -> Result<Option<Dat
             if training.is_empty() && !test.is_file() {
                 continue;
             }
-            let classes = kind.class_names(&folder)?;
+            let classes = kind.class_names(&folder, may_read)?;
             let fit = Fit::Native {
                 width: SIDE,
                 height: SIDE,
             };
             let halves = Halves {
                 train: match training.is_empty() {
-                    false => Ok(Box::new(Records::read(kind, &training)?)),
+                    false => Ok(Box::new(Records::read(kind, &training, may_read)?)),
                     true => Err(format!("{} has no training files", folder.display())),
                 },
                 test: match test.is_file() {
-                    true => Ok(Box::new(Records::read(kind, &[test])?)),
+                    true => Ok(Box::new(Records::read(kind, &[test], may_read)?)),
                     false => Err(format!("{}: there is no such file", test.display())),
                 },
             };
@@ -162,7 +167,7 @@ struct Records {
 }
 
 impl Records {
-    fn read(kind: Kind, files: &[PathBuf]) -> Result<Records> {
+    fn read(kind: Kind, files: &[PathBuf], may_read: MayRead) -> Result<Records> {
         let mut records = Records {
             kind,
             files: Vec::new(),
@@ -170,6 +175,7 @@ impl Records {
         };
         for path in files {
             interrupt::check()?;
+            may_read(path)?;
             let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
             check(kind, &bytes).map_err(|error| error.context(path.display()))?;
             records.files.push((path.clone(), records.len()));
@@ -252,8 +258,12 @@ mod tests {
         fs::write(path, bytes).unwrap();
     }
 
+    fn open_it(folder: &Path) -> Result<Option<Dataset>> {
+        open(folder, &DatasetOptions::default(), &|_| Ok(()))
+    }
+
     fn open_error(folder: &Path) -> String {
-        let error = open(folder, &DatasetOptions::default()).err().unwrap();
+        let error = open_it(folder).err().unwrap();
         error.to_string()
     }
 
@@ -264,7 +274,7 @@ mod tests {
         write(Kind::Cifar10, inner.join("data_batch_1.bin"), &[3, 9, 0]);
         write(Kind::Cifar10, inner.join("data_batch_2.bin"), &[1, 2]);
         write(Kind::Cifar10, inner.join("test_batch.bin"), &[7]);
-        let data = open(folder.path(), &DatasetOptions::default());
+        let data = open_it(folder.path());
         let data = data.unwrap().unwrap();
         assert_eq!((data.height, data.width), (32, 32));
         assert_eq!(data.classes[3], "cat");
@@ -288,7 +298,7 @@ mod tests {
     fn cifar100_takes_the_fine_label_and_its_names() {
         let folder = tempfile::tempdir().unwrap();
         write(Kind::Cifar100, folder.path().join("train.bin"), &[42, 0]);
-        let data = open(folder.path(), &DatasetOptions::default());
+        let data = open_it(folder.path());
         let data = data.unwrap().unwrap();
         assert_eq!(data.train.labels(), [42, 0]);
         assert_eq!(data.classes.len(), 100);
@@ -298,7 +308,7 @@ mod tests {
         let names: String = (0..100).map(|i| format!("kind {i}\r\n")).collect();
         let path = folder.path().join("fine_label_names.txt");
         fs::write(&path, names + "\n").unwrap();
-        let data = open(folder.path(), &DatasetOptions::default());
+        let data = open_it(folder.path());
         assert_eq!(data.unwrap().unwrap().classes[42], "kind 42");
         fs::write(&path, "one\ntwo\n").unwrap();
         assert!(open_error(folder.path()).ends_with("one in each line, got 2"));
@@ -339,7 +349,7 @@ mod tests {
     #[test]
     fn another_folder_is_none_of_ours() {
         let folder = tempfile::tempdir().unwrap();
-        let data = open(folder.path(), &DatasetOptions::default());
+        let data = open_it(folder.path());
         assert!(data.unwrap().is_none());
     }
 }

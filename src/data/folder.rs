@@ -9,7 +9,7 @@ use super::decode::{read_image, read_size};
 use super::image::Image;
 use super::split::Source;
 use super::transform::{Fit, SMALL};
-use super::{Dataset, DatasetOptions, Half, Halves};
+use super::{Dataset, DatasetOptions, Half, Halves, MayRead};
 use crate::{Error, Result, interrupt, seed};
 use rand::seq::SliceRandom;
 use std::fs;
@@ -25,11 +25,17 @@ const NOT_READ: [&str; 10] = [
 /// The side that photographs get when no size is asked for.
 const PHOTOGRAPH: usize = 224;
 
-pub(super) fn open(folder: &Path, options: &DatasetOptions) -> Result<Dataset> {
+pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -> Result<Dataset> {
     let train = folder.join("train");
     // A `test` of loose files, as ImageNet's, has no labels.
-    let test = ["test", "val"].map(|it| folder.join(it));
-    let test = test.into_iter().find(|it| has_folders(it));
+    let mut test = None;
+    for name in ["test", "val"] {
+        let it = folder.join(name);
+        if test.is_none() && it.is_dir() && has_folders(&it, may_read)? {
+            test = Some(it);
+        }
+    }
+    let scan = |folder: &Path| scan(folder, may_read);
 
     let (classes, train, test) = match (train.is_dir(), test) {
         (true, Some(test)) => {
@@ -108,8 +114,9 @@ impl Source for Files {
     }
 }
 
-/// The names in `folder`, sorted, without hidden ones, and whether each is a folder.
-fn entries(folder: &Path) -> Result<Vec<(PathBuf, bool)>> {
+/// The names in `folder`, sorted, without hidden ones, and whether each is a folder. What is
+/// neither file nor folder, above all a link, must be something that may be read.
+fn entries(folder: &Path, may_read: MayRead) -> Result<Vec<(PathBuf, bool)>> {
     let failed = |error: std::io::Error| Error::io(folder, &error);
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -119,7 +126,8 @@ fn entries(folder: &Path) -> Result<Vec<(PathBuf, bool)>> {
         }
         let path = entry.path();
         let mut kind = entry.file_type().map_err(failed)?;
-        if kind.is_symlink() {
+        if !kind.is_file() && !kind.is_dir() {
+            may_read(&path)?;
             kind = fs::metadata(&path)
                 .map_err(|error| Error::io(&path, &error))?
                 .file_type();
@@ -130,15 +138,18 @@ fn entries(folder: &Path) -> Result<Vec<(PathBuf, bool)>> {
     Ok(entries)
 }
 
-fn has_folders(folder: &Path) -> bool {
-    entries(folder).is_ok_and(|it| it.iter().any(|(_, is_folder)| *is_folder))
+fn has_folders(folder: &Path, may_read: MayRead) -> Result<bool> {
+    may_read(folder)?;
+    let mut entries = entries(folder, may_read)?.into_iter();
+    Ok(entries.any(|(_, is_folder)| is_folder))
 }
 
 /// The classes in `folder`, sorted, and their files.
-fn scan(folder: &Path) -> Result<(Vec<String>, Vec<File>)> {
+fn scan(folder: &Path, may_read: MayRead) -> Result<(Vec<String>, Vec<File>)> {
+    may_read(folder)?;
     let mut classes = Vec::new();
     let mut files = Vec::new();
-    for (path, is_folder) in entries(folder)? {
+    for (path, is_folder) in entries(folder, may_read)? {
         if !is_folder {
             continue;
         }
@@ -149,7 +160,7 @@ fn scan(folder: &Path) -> Result<(Vec<String>, Vec<File>)> {
         let class = classes.len() as u32;
         classes.push(name.to_owned());
         let mut found = Vec::new();
-        collect(&path, 0, &mut found)?;
+        collect(&path, 0, may_read, &mut found)?;
         ensure!(
             !found.is_empty(),
             "{}: a class must have at least one image (.jpg, .jpeg or .png), the folder has none",
@@ -170,14 +181,14 @@ fn scan(folder: &Path) -> Result<(Vec<String>, Vec<File>)> {
 const MAX_DEPTH: usize = 16;
 
 /// Adds the images below `folder`: of each folder first its own, then those of the next.
-fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+fn collect(folder: &Path, depth: usize, may_read: MayRead, found: &mut Vec<PathBuf>) -> Result<()> {
     interrupt::check()?;
     ensure!(
         depth < MAX_DEPTH,
         "{}: folders may be nested {MAX_DEPTH} deep in a class",
         folder.display()
     );
-    let (folders, files): (Vec<_>, Vec<_>) = entries(folder)?
+    let (folders, files): (Vec<_>, Vec<_>) = entries(folder, may_read)?
         .into_iter()
         .partition(|(_, is_folder)| *is_folder);
     for (path, _) in files {
@@ -193,7 +204,7 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> 
         }
     }
     for (path, _) in folders {
-        collect(&path, depth + 1, found)?;
+        collect(&path, depth + 1, may_read, found)?;
     }
     Ok(())
 }
@@ -263,7 +274,7 @@ mod tests {
     }
 
     fn open_it(folder: &TempDir) -> Result<Dataset> {
-        open(folder.path(), &DatasetOptions::default())
+        open(folder.path(), &DatasetOptions::default(), &|_| Ok(()))
     }
 
     fn error(folder: &TempDir) -> String {
@@ -339,7 +350,8 @@ mod tests {
             test_fraction,
             ..DatasetOptions::default()
         };
-        let open = |seed, fraction| open(folder.path(), &options(seed, fraction)).unwrap();
+        let open =
+            |seed, fraction| open(folder.path(), &options(seed, fraction), &|_| Ok(())).unwrap();
         let data = open(0, 0.2);
         assert_eq!((data.train.len(), data.test.len()), (32, 8));
         assert_eq!(data.test.labels(), [0, 0, 0, 0, 1, 1, 1, 1]);
@@ -363,7 +375,7 @@ mod tests {
             size: Some(48),
             ..DatasetOptions::default()
         };
-        let data = open(large.path(), &options).unwrap();
+        let data = open(large.path(), &options, &|_| Ok(())).unwrap();
         assert_eq!(data.test.image(1).unwrap().height(), 48);
     }
 

@@ -56,6 +56,10 @@ impl Default for DatasetOptions {
     }
 }
 
+/// Says why a file or folder may not be read, if it may not: a data set can hold links that
+/// lead anywhere.
+pub type MayRead<'a> = &'a dyn Fn(&Path) -> Result<()>;
+
 const MAX_SIZE: u32 = 4096;
 
 impl DatasetOptions {
@@ -96,17 +100,22 @@ pub struct Dataset {
 
 impl Dataset {
     /// Opens the built-in data set `shapes`, or the folder of that path: CIFAR-10 or CIFAR-100
-    /// as binary files, or images in folders of classes.
+    /// as binary files, or images in folders of classes. `may_read` is asked about what links
+    /// lead to.
     ///
     /// # Errors
     /// `Invalid` for options out of range, for a path that is no data set, and with the file
-    /// or folder when something is wrong with it.
-    pub fn open(name_or_path: &str, options: &DatasetOptions) -> Result<Dataset> {
+    /// or folder when something is wrong with it or `may_read` refuses it.
+    pub fn open(
+        name_or_path: &str,
+        options: &DatasetOptions,
+        may_read: MayRead,
+    ) -> Result<Dataset> {
         options.check()?;
         let mut data = if name_or_path == shapes::NAME {
             shapes::open(options)?
         } else {
-            open_folder(Path::new(name_or_path), options)?
+            open_folder(Path::new(name_or_path), options, may_read)?
         };
         data.name = name_or_path.to_owned();
         Ok(data)
@@ -153,7 +162,7 @@ struct Halves {
     test: Half,
 }
 
-fn open_folder(path: &Path, options: &DatasetOptions) -> Result<Dataset> {
+fn open_folder(path: &Path, options: &DatasetOptions, may_read: MayRead) -> Result<Dataset> {
     let given = path.display();
     match std::fs::metadata(path) {
         Ok(it) if it.is_dir() => {}
@@ -164,10 +173,10 @@ fn open_folder(path: &Path, options: &DatasetOptions) -> Result<Dataset> {
         ),
         Err(error) => return Err(Error::io(path, &error)),
     }
-    if let Some(data) = cifar::open(path, options)? {
+    if let Some(data) = cifar::open(path, options, may_read)? {
         return Ok(data);
     }
-    folder::open(path, options)
+    folder::open(path, options, may_read)
 }
 
 #[cfg(test)]
@@ -176,7 +185,10 @@ mod tests {
 
     fn refuse(name: &str, options: serde_json::Value) -> String {
         match serde_json::from_value(options) {
-            Ok(options) => Dataset::open(name, &options).unwrap_err().to_string(),
+            Ok(options) => {
+                let opened = Dataset::open(name, &options, &|_| Ok(()));
+                opened.unwrap_err().to_string()
+            }
             Err(error) => error.to_string(),
         }
     }

@@ -477,7 +477,7 @@ mod tests {
             seed,
             ..DatasetOptions::default()
         };
-        Dataset::open(NAME, &options).unwrap()
+        Dataset::open(NAME, &options, &|_| Ok(())).unwrap()
     }
 
     #[test]
@@ -495,7 +495,7 @@ mod tests {
                 .count();
             assert_eq!(of_class, 5);
         }
-        let usual = Dataset::open(NAME, &DatasetOptions::default()).unwrap();
+        let usual = Dataset::open(NAME, &DatasetOptions::default(), &|_| Ok(())).unwrap();
         assert_eq!((usual.train.len(), usual.test.len()), (TRAIN, TEST));
     }
 

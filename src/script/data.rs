@@ -8,6 +8,7 @@ use crate::torch::{Dtype, Tensor};
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::Deserialize;
+use std::path::Path;
 use std::rc::Rc;
 
 /// A data set as scripts hold it.
@@ -149,6 +150,9 @@ pub mod functions {
     /// - `seed` (default the run's): which images a limit keeps and what `"shapes"` draws
     /// - `test_fraction` (default 0.2): share of each class for a folder without splits
     ///
+    /// A link in the folder that leads out of what the script may read is an error; start the
+    /// script with `--allow-read` for the folder that it leads to.
+    ///
     /// ```rhai
     /// assert(dataset("shapes").classes == 10);
     /// let data = dataset("shapes", #{ train: 100, test: 50 });
@@ -171,7 +175,8 @@ pub mod functions {
         if !own_seed {
             options.seed = host.seed();
         }
-        let open = |place: &str| data::Dataset::open(place, &options);
+        let may_read = |path: &Path| host.check_read(path);
+        let open = |place: &str| data::Dataset::open(place, &options, &may_read);
         let mut set = match name_or_path {
             "shapes" => open(name_or_path)?,
             path => host.reading(path, |real| open(&real.display().to_string()))?,

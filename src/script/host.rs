@@ -138,6 +138,11 @@ impl Host {
         read(&real).map_err(|error| error.with_path_as(&real, path))
     }
 
+    /// Refuses a file or folder whose real path the script may not read.
+    pub fn check_read(&self, path: &Path) -> Result<()> {
+        self.0.permissions.check_read(path)
+    }
+
     /// The real path at which the script may create or replace a file or folder. A relative
     /// path lies in the run folder.
     pub fn writable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {

@@ -679,7 +679,8 @@ pub mod functions {
     /// Reads weights from a safetensors file with the model's names, all or nothing; returns
     /// `#{ loaded, kept }`: how many entries were read, and the names of those that were not.
     ///
-    /// - `path`: relative to the run folder, the current folder or the script's
+    /// - `path`: a relative one is looked for in the run folder first, one that was given with
+    ///   `--set` in the current folder
     /// - `head` (default `"strict"`): with `"replace"` a last layer (`fc`) of another shape is
     ///   left aside and the model keeps its own, with `"new"` always
     ///

@@ -6,6 +6,7 @@
 use super::host::Settings;
 use crate::{Error, Result};
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 pub(super) struct Permissions {
@@ -13,6 +14,8 @@ pub(super) struct Permissions {
     home: PathBuf,
     read: Vec<PathBuf>,
     write: Vec<PathBuf>,
+    /// What was handed over with --set, as it was written.
+    given: Vec<OsString>,
     run: RefCell<Option<PathBuf>>,
 }
 
@@ -30,12 +33,8 @@ impl Permissions {
             read.push(real(path).map_err(|error| error.context("--allow-read"))?);
         }
         // A path handed over with --set was given to the script to read.
-        read.extend(
-            settings
-                .set
-                .iter()
-                .filter_map(|(_, value)| real(Path::new(value)).ok()),
-        );
+        let given = || settings.set.iter().map(|(_, value)| value);
+        read.extend(given().filter_map(|value| real(Path::new(value)).ok()));
         let mut write = Vec::new();
         for path in &settings.allow_write {
             write.push(real_or_new(path).map_err(|error| error.context("--allow-write"))?);
@@ -44,6 +43,7 @@ impl Permissions {
             home,
             read,
             write,
+            given: given().map(OsString::from).collect(),
             run: RefCell::default(),
         })
     }
@@ -73,11 +73,15 @@ impl Permissions {
 
     /// The real path of `path` if it exists and may be read. A relative path is looked for in
     /// the run folder (what a script wrote it can read back), then in the current folder, then
-    /// in the script's.
+    /// in the script's. One that was handed over with --set is the user's: the current folder
+    /// comes first, whatever the script has written.
     pub fn readable(&self, path: &Path) -> Result<PathBuf> {
         check_text(path)?;
         let run = self.run_folder();
-        let bases = [run.as_deref(), Some(Path::new("")), Some(&self.home)];
+        let mut bases = [run.as_deref(), Some(Path::new("")), Some(&self.home)];
+        if self.given.iter().any(|text| text == path.as_os_str()) {
+            bases.swap(0, 1);
+        }
         let found: Vec<_> = bases
             .into_iter()
             .flatten()
@@ -95,6 +99,25 @@ impl Permissions {
             ),
             None => bail!("{}: there is no such file or folder", path.display()),
         }
+    }
+
+    /// Refuses what lies outside of all that may be read once links are followed: a data set
+    /// in a folder that may be read can hold links to anywhere.
+    pub fn check_read(&self, path: &Path) -> Result<()> {
+        let real = real(path)?;
+        let folder = match real.is_dir() {
+            true => &real,
+            false => real.parent().unwrap_or(&real),
+        };
+        ensure!(
+            self.may_read(&real),
+            "{}: this leads to {}, which the script may not read; start it with --allow-read {} \
+             if it should",
+            path.display(),
+            real.display(),
+            folder.display()
+        );
+        regular(path, &real)
     }
 
     /// The real path at which the script may create or replace `path`.
