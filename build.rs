@@ -31,6 +31,10 @@ fn main() {
     write_stdlib_table();
     cc::Build::new()
         .cpp(true)
+        .std("c++17")
+        // libtorch's own headers are not ours to mend.
+        .flag("-isystem")
+        .flag(libtorch.parent().unwrap_or(&libtorch).join("include"))
         .file("src/torch/native.cpp")
         .compile("rhobust_native");
 }

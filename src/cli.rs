@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::info::Info;
-use crate::interrupt;
 use crate::script::{self, Ending, Settings};
+use crate::{interrupt, repl};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -25,6 +25,8 @@ struct Cli {
 enum Command {
     /// Run a script; with --help after the script, list its parameters
     Run(Run),
+    /// Explore interactively; with a script, run it first and keep its variables
+    Repl(Repl),
     /// Say which libtorch, devices, threads and instruction sets are in use, and why not others
     Info,
     /// Look for mistakes in a script and what it imports, without running it
@@ -47,6 +49,21 @@ struct Run {
     #[arg(required_unless_present = "help")]
     script: Option<PathBuf>,
 
+    #[command(flatten)]
+    common: Common,
+
+    /// The folder for the results, new or empty [default: runs/SCRIPT-TIME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Show this, and the parameters of the script if one is named
+    #[arg(short, long)]
+    help: bool,
+}
+
+/// What scripts and sessions are given alike.
+#[derive(Args)]
+struct Common {
     /// Give a parameter of the script another value than its default
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
@@ -59,10 +76,6 @@ struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     seed: Option<u64>,
 
-    /// The folder for the results, new or empty [default: runs/SCRIPT-TIME]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-
     /// How many CPU threads to compute with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
     threads: Option<u64>,
@@ -74,10 +87,19 @@ struct Run {
     /// Let the script write a file or into a folder besides its run folder
     #[arg(long, value_name = "PATH")]
     allow_write: Vec<PathBuf>,
+}
 
-    /// Show this, and the parameters of the script if one is named
-    #[arg(short, long)]
-    help: bool,
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    rhobust repl\n  \
+    rhobust repl scripts/quickstart.rhai\n  \
+    rhobust repl scripts/adv.rhai --set epochs=1 --seed 1")]
+struct Repl {
+    /// A script to run first
+    script: Option<PathBuf>,
+
+    #[command(flatten)]
+    common: Common,
 }
 
 /// Exit codes: what a shell or a scheduler can tell apart. Wrong usage is 2, by clap.
@@ -91,6 +113,10 @@ pub fn main() -> i32 {
     match cli.command {
         Command::Run(run) if run.help => help_for_run(run),
         Command::Run(run) => finish(script::run(run.settings())),
+        Command::Repl(repl) => {
+            interrupt::keep_running();
+            repl::repl(repl.common.settings(repl.script))
+        }
         Command::Info => {
             print!("{}", Info::gather());
             0
@@ -105,12 +131,21 @@ pub fn main() -> i32 {
 impl Run {
     fn settings(self) -> Settings {
         Settings {
-            script: self.script,
+            out: self.out,
+            ..self.common.settings(self.script)
+        }
+    }
+}
+
+impl Common {
+    fn settings(self, script: Option<PathBuf>) -> Settings {
+        Settings {
+            script,
             set: self.set,
             seed: self.seed,
             device: self.device,
             threads: self.threads.map(|n| n as usize),
-            out: self.out,
+            out: None,
             allow_read: self.allow_read,
             allow_write: self.allow_write,
         }
@@ -156,14 +191,14 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// The first Ctrl-C asks running loops to stop; a second one ends the program at once.
+/// The first Ctrl-C asks running loops to stop; a second one ends the program at once, unless
+/// it is a session.
 fn interrupt_on_ctrl_c() {
     extern "C" fn on_signal(_: i32) {
-        if interrupt::requested() {
+        if interrupt::request() {
             // SAFETY: `_exit` is async-signal-safe.
             unsafe { libc::_exit(INTERRUPTED) };
         }
-        interrupt::request();
     }
     // SAFETY: the handler uses an atomic flag and `_exit` only.
     unsafe {

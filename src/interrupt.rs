@@ -1,23 +1,77 @@
 //! Ctrl-C: one flag, looked at by every long loop.
 
 use crate::{Error, Result};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// Whether running loops stop at their next check.
+static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Asks every running loop to stop at its next check. Safe in a signal handler.
-pub fn request() {
-    REQUESTED.store(true, Ordering::SeqCst);
+/// Whether a stop was asked for, perhaps to come into force later.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// How many [`deferred`] pieces of work are under way.
+static DEFERRED: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the program goes on after a stop, as a session does.
+static GOES_ON: AtomicBool = AtomicBool::new(false);
+
+/// Asks every running loop to stop at its next check. Safe in a signal handler. Returns whether
+/// this is the second time, and the program should end at once.
+pub fn request() -> bool {
+    let again = ASKED.swap(true, Ordering::SeqCst);
+    if DEFERRED.load(Ordering::SeqCst) == 0 {
+        STOP.store(true, Ordering::SeqCst);
+    }
+    again && !GOES_ON.load(Ordering::SeqCst)
 }
 
-/// Whether a stop was asked for.
+/// From now on a stop ends what is being computed, never the program.
+pub fn keep_running() {
+    GOES_ON.store(true, Ordering::SeqCst);
+}
+
+/// Runs `work` to its end before a stop comes into force. A session, whose user waits at the
+/// keyboard, does not wait.
+pub fn deferred<T>(work: impl FnOnce() -> T) -> T {
+    if GOES_ON.load(Ordering::SeqCst) {
+        return work();
+    }
+    let _guard = Deferral::begin();
+    work()
+}
+
+struct Deferral;
+
+impl Deferral {
+    fn begin() -> Self {
+        DEFERRED.fetch_add(1, Ordering::SeqCst);
+        Deferral
+    }
+}
+
+impl Drop for Deferral {
+    fn drop(&mut self) {
+        let outermost = DEFERRED.fetch_sub(1, Ordering::SeqCst) == 1;
+        if outermost && ASKED.load(Ordering::SeqCst) {
+            STOP.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Whether running loops are to stop.
 pub fn requested() -> bool {
-    REQUESTED.load(Ordering::Relaxed)
+    STOP.load(Ordering::Relaxed)
+}
+
+/// The flag itself, for code that cannot call [`requested`].
+pub fn flag() -> &'static AtomicBool {
+    &STOP
 }
 
 /// Forgets an earlier request.
 pub fn clear() {
-    REQUESTED.store(false, Ordering::SeqCst);
+    ASKED.store(false, Ordering::SeqCst);
+    STOP.store(false, Ordering::SeqCst);
 }
 
 /// `Err(Interrupted)` once a stop was asked for.

@@ -1,8 +1,8 @@
 //! rhobust: a scripting host for adversarial-robustness experiments.
 //!
 //! The modules stand in the order of the layers: each knows only those above it.
-//! `torch` is the only one that names tch; `script` and `cli` are the only ones that
-//! name rhai.
+//! `torch` is the only one that names tch; `script`, `repl` and `cli` are the only
+//! ones that name rhai.
 
 #[macro_use]
 mod error;
@@ -25,6 +25,8 @@ pub mod run;
 pub mod train;
 
 pub mod script;
+
+pub mod repl;
 
 pub mod cli;
 

@@ -52,16 +52,19 @@ fn only_the_torch_layer_names_tch() {
 fn only_the_script_layer_names_rhai() {
     let none: Vec<String> = Vec::new();
     assert_eq!(
-        strangers(&["rhai::"], &["script/", "cli.rs", "main.rs"]),
+        strangers(&["rhai::"], &["script/", "repl/", "cli.rs", "main.rs"]),
         none
     );
 }
 
 #[test]
 fn the_domain_knows_nothing_of_scripts() {
-    let above = ["crate::script", "crate::cli"];
+    let above = ["crate::script", "crate::repl", "crate::cli"];
     let none: Vec<String> = Vec::new();
-    assert_eq!(strangers(&above, &["script/", "cli.rs", "main.rs"]), none);
+    assert_eq!(
+        strangers(&above, &["script/", "repl/", "cli.rs", "main.rs"]),
+        none
+    );
 }
 
 #[test]

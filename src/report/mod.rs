@@ -5,6 +5,7 @@ mod paper;
 mod progress;
 mod table;
 
+pub use numbers::{binary_size, precise_duration};
 pub use paper::{Scores, paper_table};
 pub use progress::{Progress, Screen};
 pub use table::{Cell, Format, Row, Table};

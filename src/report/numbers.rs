@@ -32,6 +32,42 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A measured time with three digits: `1.23 µs`, `45.6 ms`, `3.21 s`, `2 min 05 s`.
+pub fn precise_duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (value, unit) = match seconds {
+        s if s < 1e-6 => (s * 1e9, "ns"),
+        s if s < 1e-3 => (s * 1e6, "µs"),
+        s if s < 1.0 => (s * 1e3, "ms"),
+        s if s < 60.0 => (s, "s"),
+        _ => return duration(time),
+    };
+    let decimals = if value < 10.0 {
+        2
+    } else {
+        usize::from(value < 100.0)
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// `412 bytes`, `1.5 MiB`.
+pub fn binary_size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut name = None;
+    for unit in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        name = Some(unit);
+    }
+    match name {
+        Some(name) => format!("{value:.1} {name}"),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +99,17 @@ mod tests {
         assert_eq!(shown(125.0), "2 min 05 s");
         assert_eq!(shown(3720.0), "1 h 02 min");
         assert_eq!(shown(90_000.0), "25 h 00 min");
+    }
+
+    #[test]
+    fn measured_times_and_sizes_have_units() {
+        let shown = |seconds| precise_duration(Duration::from_secs_f64(seconds));
+        assert_eq!(shown(1.234e-6), "1.23 µs");
+        assert_eq!(shown(0.0456), "45.6 ms");
+        assert_eq!(shown(0.4567), "457 ms");
+        assert_eq!(shown(3.214), "3.21 s");
+        assert_eq!(shown(125.0), "2 min 05 s");
+        assert_eq!(binary_size(412), "412 bytes");
+        assert_eq!(binary_size(3 << 19), "1.5 MiB");
     }
 }

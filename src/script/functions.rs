@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 pub type Form = Vec<String>;
 
 /// All native functions with their forms.
-pub struct Functions(BTreeMap<String, Vec<Form>>);
+pub struct Functions {
+    forms: BTreeMap<String, Vec<Form>>,
+    /// What a function of this name returns for each type of its first argument.
+    results: BTreeMap<(String, String), String>,
+}
 
 impl Functions {
     pub fn of(engine: &Engine) -> Self {
@@ -23,21 +27,25 @@ impl Functions {
                             .map_or("any".into(), |text| name_and_type(text).1)
                     })
                     .collect();
-                Some((info.metadata.name.to_string(), types))
+                let result = result_type(&info.metadata.return_type);
+                Some((info.metadata.name.to_string(), types, result))
             },
             true,
         );
-        let mut functions: BTreeMap<String, Vec<Form>> = BTreeMap::new();
-        for (name, form) in list {
-            functions.entry(name).or_default().push(form);
+        let mut forms: BTreeMap<String, Vec<Form>> = BTreeMap::new();
+        let mut results = BTreeMap::new();
+        for (name, form, result) in list {
+            let first = form.first().cloned().unwrap_or_default();
+            results.insert((name.clone(), first), result);
+            forms.entry(name).or_default().push(form);
         }
         // The engine's own order differs from run to run.
-        functions.values_mut().for_each(|forms| forms.sort());
-        Functions(functions)
+        forms.values_mut().for_each(|forms| forms.sort());
+        Functions { forms, results }
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0
+        self.forms
             .keys()
             .map(String::as_str)
             .filter(|name| !name.contains('$'))
@@ -45,12 +53,12 @@ impl Functions {
 
     /// The forms of `name`; none for a function that does not exist.
     pub fn forms(&self, name: &str) -> &[Form] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+        self.forms.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The properties that values of a type have.
     pub fn properties(&self, of_type: &str) -> Vec<&str> {
-        self.0
+        self.forms
             .iter()
             .filter_map(|(name, forms)| Some((name.strip_prefix("get$")?, forms)))
             .filter(|(_, forms)| {
@@ -61,6 +69,43 @@ impl Functions {
             .map(|(name, _)| name)
             .collect()
     }
+
+    /// The functions that can be called as methods of a value of this type.
+    pub fn methods(&self, of_type: &str) -> Vec<&str> {
+        let takes = |forms: &[Form]| {
+            forms
+                .iter()
+                .any(|form| form.first().is_some_and(|t| t == of_type))
+        };
+        self.names()
+            .filter(|name| takes(self.forms(name)))
+            .collect()
+    }
+
+    /// The type of what `name` returns, as far as it is known: for a first argument of
+    /// `first` where that is given, else where all its forms agree.
+    pub fn result(&self, name: &str, first: Option<&str>) -> Option<&str> {
+        let mut results = self
+            .results
+            .iter()
+            .filter(|((function, of_type), _)| {
+                function == name && first.is_none_or(|first| first == of_type)
+            })
+            .map(|(_, result)| result.as_str());
+        let result = results.next()?;
+        let known = result != "any" && results.all(|other| other == result);
+        known.then_some(result)
+    }
+}
+
+/// `RhaiResultOf<Tensor>` is `tensor`.
+fn result_type(text: &str) -> String {
+    let inner = text
+        .trim()
+        .strip_prefix("RhaiResultOf<")
+        .and_then(|rest| rest.strip_suffix('>'))
+        .unwrap_or(text);
+    type_word(inner)
 }
 
 /// `x: &mut Tensor` is `x`, a `tensor`.

@@ -190,6 +190,11 @@ impl Host {
         }
     }
 
+    /// Shows progress, in a session that keeps no record.
+    pub fn show_progress(&self) {
+        *self.0.screen.borrow_mut() = Screen::stderr();
+    }
+
     /// Where progress is shown.
     pub fn screen(&self) -> Screen {
         self.0.screen.borrow().clone()
@@ -256,7 +261,7 @@ fn to_stdout(text: &str) {
 }
 
 /// Reads a script, which must be text.
-pub(super) fn read_script(path: &Path) -> Result<String> {
+pub fn read_script(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
     String::from_utf8(bytes)
         .map_err(|_| Error::invalid(format!("{}: a script must be UTF-8 text", path.display())))

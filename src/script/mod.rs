@@ -33,7 +33,7 @@ mod train;
 
 pub use check::check;
 pub use engine::{MAX_SOURCE, engine};
-pub use host::{Host, Settings};
+pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, describe, run};
 pub use params::Params;
 pub use resolver::stdlib;
@@ -74,11 +74,16 @@ pub fn compile(
     path: Option<PathBuf>,
     text: String,
 ) -> RhaiResultOf<AST> {
-    ensure_size(name, &text)?;
-    let (_, padded) = host.add_source(name, path, text)?;
-    let mut ast = engine.compile(padded)?;
+    let mut ast = engine.compile(padded(host, name, path, text)?)?;
     ast.set_source(name);
     Ok(ast)
+}
+
+/// The text of a file or an input as it is to be compiled: behind empty lines, so that its
+/// positions say which of the run's texts they belong to.
+pub fn padded(host: &Host, name: &str, path: Option<PathBuf>, text: String) -> Result<String> {
+    ensure_size(name, &text)?;
+    Ok(host.add_source(name, path, text)?.1)
 }
 
 /// Compiles the script at `path`.

@@ -130,18 +130,19 @@ impl Permissions {
         );
         let full = match self.run_folder() {
             Some(run) => run.join(path),
-            None => self.home.join(path),
+            None => path.to_owned(),
         };
         let target = real_or_new(&full)?;
         if self.may_write(&target) {
             regular(path, &target)?;
             return Ok(target);
         }
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
         bail!(
             "{}: the script may write only into its run folder; start it with --allow-write {} if \
              it should write here",
             path.display(),
-            path.parent().unwrap_or(path).display()
+            folder.unwrap_or(Path::new(".")).display()
         )
     }
 

@@ -1,12 +1,16 @@
 //! libtorch's errors, reduced to their first sentence.
 
 use super::Tensor;
+use super::stop::STOPPED;
 use crate::Error;
 use tch::TchError;
 
 /// One sentence for a failed call of `operation` on `tensors`: what libtorch says first,
 /// then the types and shapes involved. The C++ back-trace is dropped.
 pub(super) fn failed(operation: &str, tensors: &[&Tensor], error: &TchError) -> Error {
+    if error.to_string().contains(&*STOPPED.to_string_lossy()) {
+        return Error::Interrupted;
+    }
     let sentence = match error {
         TchError::Torch(text) => first_sentence(text),
         other => other.to_string(),

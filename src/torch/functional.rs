@@ -99,7 +99,7 @@ impl Tensor {
     /// `[n, inputs]` times `weight` `[outputs, inputs]` transposed, plus `bias` `[outputs]`.
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let result = self.0.f_linear(&weight.0, bias.map(|b| &*b.0));
-        self.result("linear", &[weight], result)
+        self.result("linear", &[weight], result)?.stoppable()
     }
 
     /// `[n, c, h, w]` with `weight` `[outputs, c / groups, kh, kw]`.
@@ -128,7 +128,7 @@ impl Tensor {
             [dilation, dilation],
             groups,
         );
-        self.result("conv2d", &[weight], result)
+        self.result("conv2d", &[weight], result)?.stoppable()
     }
 
     pub fn batch_norm(&self, norm: &BatchNorm) -> Result<Tensor> {

@@ -148,6 +148,14 @@ impl Tensor {
     }
 
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
+        let product = match self.matmul_in_parts(other)? {
+            Some(product) => product,
+            None => self.product(other)?,
+        };
+        product.stoppable()
+    }
+
+    pub(super) fn product(&self, other: &Tensor) -> Result<Tensor> {
         self.result("matmul", &[other], self.0.f_matmul(&other.0))
     }
 

@@ -14,9 +14,11 @@ mod functional;
 mod index;
 pub mod install;
 mod math;
+mod random_state;
 mod reduce;
 pub mod safetensors;
 mod shape;
+mod stop;
 mod tensor;
 mod version;
 
@@ -27,6 +29,7 @@ pub use device::Device;
 pub use dtype::Dtype;
 pub use functional::{BatchNorm, Conv2d, Reduction};
 pub use index::Index;
+pub use random_state::RandomState;
 pub use tensor::{Operand, Scalar, Tensor};
 
 /// Seeds libtorch's generators, on the CPU and on every GPU.

@@ -1,0 +1,155 @@
+//! What may follow the cursor: names, members of what stands before a dot, options of the
+//! call around it, library modules, files.
+
+use super::infer;
+use super::scan::{KEYWORDS, Kind, Piece, open_brackets, scan};
+use super::session::Session;
+use crate::script::{self, docs::docs};
+use rustyline::completion::{FilenameCompleter, Pair};
+use std::collections::BTreeSet;
+
+/// Where the completed word begins, and what it may become.
+pub fn complete(session: &Session, line: &str, cursor: usize) -> (usize, Vec<Pair>) {
+    let input = &line[..cursor];
+    let pieces = scan(input);
+    if let Some(last) = pieces.last().filter(|piece| piece.open) {
+        return match last.kind {
+            Kind::String => in_string(input, &pieces),
+            _ => (cursor, Vec::new()),
+        };
+    }
+    if let Some((start, names)) = command(input) {
+        return (start, pairs(names, &input[start..]));
+    }
+    // The word at the cursor and the pieces before it.
+    let (word, before) = match pieces.split_last() {
+        Some((last, before))
+            if last.range.end == cursor && matches!(last.kind, Kind::Name | Kind::Keyword) =>
+        {
+            (last.text(input), before)
+        }
+        _ => ("", &pieces[..]),
+    };
+    let candidates = match before.last().map(|piece| piece.text(input)) {
+        Some(".") => members(session, input, before),
+        Some("::") => module_functions(session, input, before),
+        Some("#{" | ",") => option_names(session, input, before).unwrap_or_else(|| names(session)),
+        // An empty word would list everything there is.
+        _ if word.is_empty() => BTreeSet::new(),
+        _ => names(session),
+    };
+    (cursor - word.len(), pairs(candidates, word))
+}
+
+fn pairs(candidates: impl IntoIterator<Item = String>, word: &str) -> Vec<Pair> {
+    candidates
+        .into_iter()
+        .filter(|candidate| candidate.starts_with(word))
+        .map(|candidate| Pair {
+            display: candidate.trim_end_matches([':', ' ']).to_owned(),
+            replacement: candidate,
+        })
+        .collect()
+}
+
+/// Everything that a bare word can be.
+fn names(session: &Session) -> BTreeSet<String> {
+    let variables = session.variables().into_iter().map(|(name, _)| name);
+    let own = session.own_functions().into_iter().map(|(name, _)| name);
+    let native = session
+        .functions()
+        .names()
+        .filter(|name| is_word(name))
+        .map(str::to_owned);
+    let modules = session.imports().map(|name| format!("{name}::"));
+    let keywords = KEYWORDS.iter().map(|word| word.to_string());
+    variables
+        .chain(own)
+        .chain(native)
+        .chain(modules)
+        .chain(keywords)
+        .collect()
+}
+
+fn is_word(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Properties and methods of the expression before the dot; keys, if it is a map's value.
+fn members(session: &Session, input: &str, before: &[Piece]) -> BTreeSet<String> {
+    let Some(known) = infer::before(session, input, before, before.len() - 1) else {
+        return BTreeSet::new();
+    };
+    let keys: Vec<String> = match &known {
+        infer::Known::Value(value) => value
+            .as_map_ref()
+            .map(|map| map.keys().map(|key| key.to_string()).collect())
+            .unwrap_or_default(),
+        infer::Known::Type(_) => Vec::new(),
+    };
+    // The entries of a map are what is looked for; its methods would drown them.
+    if !keys.is_empty() {
+        return keys.into_iter().filter(|key| is_word(key)).collect();
+    }
+    let word = known.type_word(session);
+    let functions = session.functions();
+    let all = functions
+        .properties(&word)
+        .into_iter()
+        .chain(functions.methods(&word));
+    all.filter(|name| is_word(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What `train::` offers.
+fn module_functions(session: &Session, input: &str, before: &[Piece]) -> BTreeSet<String> {
+    let alias = before.len().checked_sub(2).map(|at| before[at].text(input));
+    alias
+        .map(|alias| session.module_functions(alias))
+        .unwrap_or_default()
+}
+
+/// The options that the call around the cursor takes and that are not there yet; none outside
+/// of a map in a call, or behind a key.
+fn option_names(session: &Session, input: &str, before: &[Piece]) -> Option<BTreeSet<String>> {
+    let open = open_brackets(before);
+    let [.., call, map] = open.as_slice() else {
+        return None;
+    };
+    if before[*map].text(input) != "#{" || before[*call].text(input) != "(" {
+        return None;
+    }
+    let function = session.called(input, &before[..*call])?;
+    let given: Vec<&str> = before[*map..]
+        .windows(2)
+        .filter(|pair| pair[1].text(input) == ":")
+        .map(|pair| pair[0].text(input))
+        .collect();
+    let options = docs().options(&function)?;
+    let missing = options
+        .iter()
+        .filter(|option| !given.contains(&option.name.as_str()));
+    Some(missing.map(|option| format!("{}: ", option.name)).collect())
+}
+
+/// A library module behind `import`, else a file.
+fn in_string(input: &str, pieces: &[Piece]) -> (usize, Vec<Pair>) {
+    let start = pieces[pieces.len() - 1].range.start;
+    let text = &input[start..];
+    let imported = pieces.len() > 1 && pieces[pieces.len() - 2].text(input) == "import";
+    let modules = script::stdlib().iter().map(|(name, _)| name.to_string());
+    let modules = pairs(modules.filter(|_| imported), text.trim_start_matches('"'));
+    match FilenameCompleter::new().complete_path(text, text.len()) {
+        Ok((inner, files)) if modules.is_empty() => (start + inner, files),
+        _ => (start + 1, modules),
+    }
+}
+
+/// `:wh` is `:who`.
+fn command(input: &str) -> Option<(usize, Vec<String>)> {
+    let word = input.strip_prefix(':')?;
+    let open = !word.contains(char::is_whitespace);
+    let names = super::commands::NAMES.iter().map(|name| name.to_string());
+    open.then(|| (1, names.collect()))
+}

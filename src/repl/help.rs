@@ -1,0 +1,23 @@
+//! `?pgd`, `pgd?` and `?word`.
+
+use super::session::Session;
+use crate::script::docs::docs;
+use crate::script::names::type_word;
+
+/// What an input asks about, if it is a question.
+pub fn asked(input: &str) -> Option<&str> {
+    let topic = match input.strip_prefix('?') {
+        Some(topic) => topic,
+        None => input.strip_suffix('?')?,
+    };
+    Some(topic.trim().trim_end_matches("()"))
+}
+
+/// What is known of the topic: a variable, a documented name, or what a search finds.
+pub fn answer(session: &Session, topic: &str) -> String {
+    if let Some(value) = session.value(topic) {
+        let word = type_word(session.engine().map_type_name(value.type_name()));
+        return format!("{topic}: {word}\n{}\n", session.shown(&value));
+    }
+    format!("{}", docs().search(topic).len())
+}
