@@ -352,6 +352,9 @@ mod parameters {
             "epochs=abc",
             "--set epochs=abc: `epochs` must be an integer",
         );
+        Session::script(SCRIPT)
+            .args(&["--set", "epochs=3", "--set", "epochs=4"])
+            .fails(&["--set epochs is given twice, with 3 and with 4"]);
         Session::script("print(1);")
             .args(&["--set", "epochs=3"])
             .fails(&["--set epochs: the script has no parameters"]);
@@ -423,6 +426,15 @@ mod run_folders {
             .file("out/metrics.csv", "x")
             .args(&["--out", "out"])
             .fails(&["must be empty or new"]);
+        for (out, reason) in [
+            ("out", "there is a file of this name already"),
+            ("out/deeper", "a part of this path is a file, not a folder"),
+        ] {
+            Session::script("print(1);")
+                .file("out", "a file")
+                .args(&["--out", out])
+                .fails(&[&format!("error: {out}: {reason}\n")]);
+        }
     }
 }
 
@@ -442,7 +454,10 @@ mod check {
             "fn g(f, x) { h(f, x) }\nprivate fn h(f, x) { f.call(x) }\n",
         )
         .check()
-        .prints("");
+        .prints("main.rhai and 1 import: no mistakes found\n");
+        Session::script("print(1);")
+            .check()
+            .prints("main.rhai: no mistakes found\n");
     }
 
     #[test]
@@ -468,6 +483,15 @@ mod check {
             "lib.rhai:1:11",
         ]);
         assert_eq!(session.output().stdout, "");
+    }
+
+    #[test]
+    fn functions_of_the_library_are_pointed_to() {
+        for call in ["[1].fit(2);", "fit(1);"] {
+            Session::script(call)
+                .check()
+                .fails(&["`train::fit(model, split, given)`", "main.rhai:1:"]);
+        }
     }
 
     #[test]
@@ -503,7 +527,12 @@ fn a_missing_or_strange_script_is_one_sentence() {
                 .args([command, name])
                 .output()
                 .unwrap();
-            Outcome::of(output).is_clean_error();
+            let outcome = Outcome::of(output);
+            outcome.is_clean_error();
+            if name == "." {
+                let expected = "error: .: a file is needed here, this is a folder\n";
+                assert_eq!(outcome.stderr, expected);
+            }
         }
     }
 }

@@ -60,6 +60,7 @@ fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Fail
         .script
         .as_deref()
         .ok_or_else(|| Error::invalid("no script was named"))?;
+    params::check_once(settings)?;
     let ast = compile_file(host, engine, script)?;
     check_settings(host, &ast)?;
     host.begin_record()?;
