@@ -126,6 +126,9 @@ fn paper_runs_and_keeps_its_record() {
     let record: serde_json::Value = serde_json::from_slice(&run.read("record.json")).unwrap();
     assert_eq!(record["status"], "finished");
     assert_eq!(record["parameters"]["train"], 20);
+    for part in ["Adv: epoch 1/1", "Adv: PGD-2"] {
+        assert!(record["timings"][part].as_f64().unwrap() > 0.0, "{part}");
+    }
     assert!(record["versions"]["libtorch"].is_string());
     assert!(
         record["notes"]["training attack"]

@@ -415,6 +415,27 @@ mod run_folders {
     }
 
     #[test]
+    fn a_failed_run_leaves_a_folder_only_for_results() {
+        let folders = |session: &Session| fs::read_dir(session.path("runs")).unwrap().count();
+        let nothing = Session::script("note(\"a\", 1);\nthrow \"gave up\";");
+        nothing.fails(&["gave up"]);
+        assert_eq!(folders(&nothing), 0);
+        for result in [
+            "log_metrics(\"step\", #{ loss: 1.0 });",
+            "save_tensors(\"x.safetensors\", #{ a: tensor([1]) });",
+        ] {
+            let session = Session::script(&format!("{result}\nthrow \"gave up\";"));
+            session.fails(&["gave up"]);
+            let run = fs::read_dir(session.path("runs")).unwrap().next().unwrap();
+            let record = fs::read_to_string(run.unwrap().path().join("record.json")).unwrap();
+            assert!(record.contains("\"status\": \"failed\""), "{record}");
+        }
+        let named = Session::script("throw \"gave up\";").args(&["--out", "here"]);
+        named.fails(&["gave up"]);
+        assert!(named.path("here/record.json").exists());
+    }
+
+    #[test]
     fn the_record_keeps_its_names() {
         let session = Session::script("sequential([Linear(4, 2)]).save(\"metrics.csv\");");
         session.fails(&["`metrics.csv` is a name that the run record uses itself"]);

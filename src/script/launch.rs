@@ -37,10 +37,7 @@ fn run_here(settings: Settings) -> Ending {
         Err(_) if interrupt::requested() => Ending::Interrupted,
         Err(error) => Ending::Failed(report(&engine, &error)),
     };
-    match (
-        host.recording(|record| record.end(recorded(&ending))),
-        ending,
-    ) {
+    match (host.end_record(recorded(&ending)), ending) {
         (Err(error), Ending::Finished) => Ending::Failed(format!("error: {error}\n")),
         (_, ending) => ending,
     }

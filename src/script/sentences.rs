@@ -152,6 +152,9 @@ impl Scene<'_> {
             .iter()
             .find(|variable| variable.name == name);
         match (same, &outline.within) {
+            (Some(variable), _) if variable.module => {
+                format!("`{name}` is a module; its functions are called as `{name}::function(...)`")
+            }
             (Some(variable), Some(function)) if variable.global => format!(
                 "`{name}` is declared outside of function `{function}`, and a `fn` sees no \
                  outer variables; pass it as an argument or write a closure"
