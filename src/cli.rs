@@ -122,7 +122,10 @@ pub fn main() -> i32 {
             0
         }
         Command::Check { script } => match script::check(&script) {
-            Ok(()) => 0,
+            Ok(done) => {
+                println!("{done}");
+                0
+            }
             Err(findings) => failed(&findings),
         },
     }

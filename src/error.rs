@@ -26,6 +26,14 @@ impl Error {
         let reason = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
             std::io::ErrorKind::PermissionDenied => "the system refuses access to it".to_owned(),
+            std::io::ErrorKind::IsADirectory => {
+                "a file is needed here, this is a folder".to_owned()
+            }
+            std::io::ErrorKind::NotADirectory => {
+                "a part of this path is a file, not a folder".to_owned()
+            }
+            std::io::ErrorKind::AlreadyExists => "there is a file of this name already".to_owned(),
+            std::io::ErrorKind::StorageFull => "there is no space left on the disk".to_owned(),
             _ => error.to_string(),
         };
         Error::Invalid(format!("{}: {reason}", path.display()))

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
-use std::thread;
 
 use serde::Serialize;
 
+use crate::run::{Machine, available_memory};
 use crate::torch;
 use crate::torch::cuda::{self, Cuda, Driver};
 use crate::torch::install;
@@ -23,9 +22,12 @@ pub struct Info {
     /// The number of GPUs that libtorch can use.
     pub cuda_devices: usize,
     pub driver: Option<Driver>,
-    pub cpu: Cpu,
+    pub machine: Machine,
+    /// The instruction set that libtorch's own kernels use.
+    pub kernels: String,
     pub threads: Threads,
-    pub memory: Memory,
+    /// In bytes.
+    pub available_memory: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -37,29 +39,11 @@ pub struct Libtorch {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Cpu {
-    pub model: String,
-    /// Those of `INSTRUCTION_SETS` that processor and system offer.
-    pub instruction_sets: Vec<String>,
-    /// The one that libtorch's own kernels use.
-    pub libtorch_uses: String,
-}
-
-#[derive(Clone, Debug, Serialize)]
 pub struct Threads {
-    /// Cores that this process may use.
-    pub cores: usize,
     /// Threads within one operation.
     pub intra_op: usize,
     /// Operations side by side.
     pub inter_op: usize,
-}
-
-/// In bytes.
-#[derive(Clone, Debug, Serialize)]
-pub struct Memory {
-    pub total: u64,
-    pub available: u64,
 }
 
 /// Those that change how fast a model runs, as Linux spells them.
@@ -80,13 +64,13 @@ impl Info {
             cuda,
             cuda_devices: cuda::device_count(),
             driver: cuda::driver(),
-            cpu: Cpu::gather(),
+            machine: Machine::read(),
+            kernels: install::cpu_capability(),
             threads: Threads {
-                cores: thread::available_parallelism().map_or(1, usize::from),
                 intra_op: torch::num_threads(),
                 inter_op: install::num_interop_threads(),
             },
-            memory: Memory::gather(),
+            available_memory: available_memory(),
         }
     }
 }
@@ -102,49 +86,6 @@ pub fn versions() -> BTreeMap<String, String> {
     ];
     all.map(|(name, version)| (name.to_owned(), version.to_owned()))
         .into()
-}
-
-impl Cpu {
-    fn gather() -> Self {
-        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let flags: Vec<&str> = field(&cpuinfo, "flags")
-            .unwrap_or_default()
-            .split(' ')
-            .collect();
-        let offered = INSTRUCTION_SETS.into_iter().filter(|it| flags.contains(it));
-        Cpu {
-            model: field(&cpuinfo, "model name")
-                .unwrap_or("of unknown model")
-                .to_owned(),
-            instruction_sets: offered.map(str::to_owned).collect(),
-            libtorch_uses: install::cpu_capability(),
-        }
-    }
-}
-
-impl Memory {
-    fn gather() -> Self {
-        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let bytes = |name| {
-            let kibibytes = field(&meminfo, name)?
-                .strip_suffix(" kB")?
-                .parse::<u64>()
-                .ok()?;
-            Some(kibibytes * 1024)
-        };
-        Memory {
-            total: bytes("MemTotal").unwrap_or(0),
-            available: bytes("MemAvailable").unwrap_or(0),
-        }
-    }
-}
-
-/// The first value of `name: value` in one of the files of `/proc`.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == name).then_some(value.trim())
-    })
 }
 
 fn gibibytes(bytes: u64) -> String {
@@ -172,19 +113,20 @@ impl fmt::Display for Info {
         for (index, device) in self.devices().iter().enumerate() {
             row(if index == 0 { "devices" } else { "" }, device)?;
         }
-        row("CPU", &self.cpu.model)?;
-        row("", &self.cpu.summary())?;
-        let Threads {
-            cores,
-            intra_op,
-            inter_op,
-        } = self.threads;
-        row("cores", &cores)?;
+        let machine = &self.machine;
+        let cpu = match machine.cpu.as_str() {
+            "" => "of unknown model",
+            cpu => cpu,
+        };
+        row("CPU", &cpu)?;
+        row("", &self.instruction_sets())?;
+        let Threads { intra_op, inter_op } = self.threads;
+        row("cores", &machine.cores)?;
         row(
             "threads",
             &format!("{intra_op} in an operation, {inter_op} operations side by side"),
         )?;
-        let Memory { total, available } = self.memory;
+        let (total, available) = (machine.memory_bytes, self.available_memory);
         row(
             "memory",
             &format!("{}, {} available", gibibytes(total), gibibytes(available)),
@@ -213,11 +155,11 @@ impl Libtorch {
     }
 }
 
-impl Cpu {
-    fn summary(&self) -> String {
+impl Info {
+    fn instruction_sets(&self) -> String {
         let (has, lacks): (Vec<&str>, Vec<&str>) = INSTRUCTION_SETS
             .into_iter()
-            .partition(|set| self.instruction_sets.iter().any(|it| it == set));
+            .partition(|set| self.machine.instruction_sets.iter().any(|it| it == set));
         let list = |sets: Vec<&str>| {
             if sets.is_empty() {
                 "none".to_owned()
@@ -228,7 +170,7 @@ impl Cpu {
         let (has, lacks) = (list(has), list(lacks));
         format!(
             "has {has}; lacks {lacks}; libtorch's kernels use {}",
-            self.libtorch_uses
+            self.kernels
         )
     }
 }
@@ -251,7 +193,7 @@ mod tests {
         ] {
             assert!(text.contains(word), "{word} is not in\n{text}");
         }
-        assert!(info.threads.intra_op >= 1 && info.memory.total > info.memory.available);
+        assert!(info.threads.intra_op >= 1 && info.machine.memory_bytes > info.available_memory);
         assert!(serde_json::to_string(&info).is_ok());
     }
 

@@ -13,8 +13,6 @@ pub mod files;
 
 pub mod torch;
 
-pub mod info;
-
 pub mod attack;
 pub mod data;
 pub mod label;
@@ -23,6 +21,8 @@ pub mod nn;
 pub mod report;
 pub mod run;
 pub mod train;
+
+pub mod info;
 
 pub mod script;
 

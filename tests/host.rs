@@ -352,6 +352,9 @@ mod parameters {
             "epochs=abc",
             "--set epochs=abc: `epochs` must be an integer",
         );
+        Session::script(SCRIPT)
+            .args(&["--set", "epochs=3", "--set", "epochs=4"])
+            .fails(&["--set epochs is given twice, with 3 and with 4"]);
         Session::script("print(1);")
             .args(&["--set", "epochs=3"])
             .fails(&["--set epochs: the script has no parameters"]);
@@ -412,6 +415,27 @@ mod run_folders {
     }
 
     #[test]
+    fn a_failed_run_leaves_a_folder_only_for_results() {
+        let folders = |session: &Session| fs::read_dir(session.path("runs")).unwrap().count();
+        let nothing = Session::script("note(\"a\", 1);\nthrow \"gave up\";");
+        nothing.fails(&["gave up"]);
+        assert_eq!(folders(&nothing), 0);
+        for result in [
+            "log_metrics(\"step\", #{ loss: 1.0 });",
+            "save_tensors(\"x.safetensors\", #{ a: tensor([1]) });",
+        ] {
+            let session = Session::script(&format!("{result}\nthrow \"gave up\";"));
+            session.fails(&["gave up"]);
+            let run = fs::read_dir(session.path("runs")).unwrap().next().unwrap();
+            let record = fs::read_to_string(run.unwrap().path().join("record.json")).unwrap();
+            assert!(record.contains("\"status\": \"failed\""), "{record}");
+        }
+        let named = Session::script("throw \"gave up\";").args(&["--out", "here"]);
+        named.fails(&["gave up"]);
+        assert!(named.path("here/record.json").exists());
+    }
+
+    #[test]
     fn the_record_keeps_its_names() {
         let session = Session::script("sequential([Linear(4, 2)]).save(\"metrics.csv\");");
         session.fails(&["`metrics.csv` is a name that the run record uses itself"]);
@@ -423,6 +447,15 @@ mod run_folders {
             .file("out/metrics.csv", "x")
             .args(&["--out", "out"])
             .fails(&["must be empty or new"]);
+        for (out, reason) in [
+            ("out", "there is a file of this name already"),
+            ("out/deeper", "a part of this path is a file, not a folder"),
+        ] {
+            Session::script("print(1);")
+                .file("out", "a file")
+                .args(&["--out", out])
+                .fails(&[&format!("error: {out}: {reason}\n")]);
+        }
     }
 }
 
@@ -442,7 +475,10 @@ mod check {
             "fn g(f, x) { h(f, x) }\nprivate fn h(f, x) { f.call(x) }\n",
         )
         .check()
-        .prints("");
+        .prints("main.rhai and 1 import: no mistakes found\n");
+        Session::script("print(1);")
+            .check()
+            .prints("main.rhai: no mistakes found\n");
     }
 
     #[test]
@@ -468,6 +504,15 @@ mod check {
             "lib.rhai:1:11",
         ]);
         assert_eq!(session.output().stdout, "");
+    }
+
+    #[test]
+    fn functions_of_the_library_are_pointed_to() {
+        for call in ["[1].fit(2);", "fit(1);"] {
+            Session::script(call)
+                .check()
+                .fails(&["`train::fit(model, split, given)`", "main.rhai:1:"]);
+        }
     }
 
     #[test]
@@ -503,7 +548,12 @@ fn a_missing_or_strange_script_is_one_sentence() {
                 .args([command, name])
                 .output()
                 .unwrap();
-            Outcome::of(output).is_clean_error();
+            let outcome = Outcome::of(output);
+            outcome.is_clean_error();
+            if name == "." {
+                let expected = "error: .: a file is needed here, this is a folder\n";
+                assert_eq!(outcome.stderr, expected);
+            }
         }
     }
 }

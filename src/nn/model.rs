@@ -104,8 +104,31 @@ impl Model {
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.
     pub fn predict(&self, x: &Tensor) -> Result<Tensor> {
+        self.class_outputs(x)?.argmax(1, false)
+    }
+
+    /// As [`Model::predict`], for data of `classes` classes.
+    ///
+    /// # Errors
+    /// `Invalid` for a model that tells another number of classes apart.
+    pub fn predict_of(&self, classes: i64, x: &Tensor) -> Result<Tensor> {
+        let logits = self.class_outputs(x)?;
+        let outputs = logits.shape()[1];
+        ensure!(
+            outputs >= classes,
+            "the data has {classes} classes, the model has outputs for {outputs}"
+        );
+        ensure!(
+            outputs == classes,
+            "the data has {classes} classes, the model has outputs for {outputs}; if its others \
+             are no classes, as those of label augmentation, make it with `classes: {classes}`"
+        );
+        logits.argmax(1, false)
+    }
+
+    fn class_outputs(&self, x: &Tensor) -> Result<Tensor> {
         let logits = no_grad(|| self.forward_in(x, false))?;
-        class_logits(&logits, self.classes())?.argmax(1, false)
+        class_logits(&logits, self.classes())
     }
 
     /// Runs `f`, then gives every buffer the values it had: a pass in train mode moves the

@@ -114,11 +114,14 @@ impl Progress {
         }
     }
 
-    /// Puts one line in the place of the bar: what was done and how fast.
-    pub fn finish(mut self) {
+    /// Puts one line in the place of the bar: what was done and how fast. Returns the title and
+    /// how long it took.
+    pub fn finish(mut self) -> (String, Duration) {
         self.clear();
-        let done = self.state.finished(self.started.elapsed());
+        let took = self.started.elapsed();
+        let done = self.state.finished(took);
         self.screen.line(&format!("{}: {done}", self.state.title));
+        (std::mem::take(&mut self.state.title), took)
     }
 
     fn clear(&mut self) {

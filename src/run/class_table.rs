@@ -66,6 +66,10 @@ impl ClassTable {
         Ok(())
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
     pub fn encode(&self) -> Result<Vec<u8>> {
         csv::encode(&COLUMNS, self.blocks.iter().flat_map(Block::rows))
     }

@@ -49,16 +49,25 @@ impl Machine {
         let flags = field(cpuinfo, "flags").or_else(|| field(cpuinfo, "Features"));
         let flags: Vec<&str> = flags.unwrap_or_default().split(' ').collect();
         let offered = INSTRUCTION_SETS.iter().filter(|it| flags.contains(it));
-        let kibibytes = field(meminfo, "MemTotal").and_then(|text| text.strip_suffix(" kB"));
         Machine {
             cpu: field(cpuinfo, "model name").unwrap_or_default().to_owned(),
             instruction_sets: offered.map(|it| (*it).to_owned()).collect(),
-            memory_bytes: kibibytes
-                .and_then(|text| text.parse::<u64>().ok())
-                .map_or(0, |kibibytes| kibibytes * 1024),
+            memory_bytes: bytes(meminfo, "MemTotal"),
             ..Machine::default()
         }
     }
+}
+
+/// Bytes of memory that a new program could have now; 0 where unknown.
+pub fn available_memory() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    bytes(&meminfo, "MemAvailable")
+}
+
+fn bytes(meminfo: &str, name: &str) -> u64 {
+    let kibibytes = field(meminfo, name).and_then(|text| text.strip_suffix(" kB"));
+    let kibibytes = kibibytes.and_then(|text| text.parse::<u64>().ok());
+    kibibytes.map_or(0, |kibibytes| kibibytes * 1024)
 }
 
 /// The first value of `name: value`.

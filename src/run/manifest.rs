@@ -47,7 +47,8 @@ pub struct Recorded {
     pub started: String,
     pub ended: Option<String>,
     pub wall_seconds: Option<f64>,
-    /// The seconds that each named part took, summed.
+    /// The seconds that each loop with a progress bar took, by its title: each epoch of
+    /// training and each evaluation, attacks included. Equal titles are summed.
     pub timings: BTreeMap<String, f64>,
 }
 

@@ -63,6 +63,10 @@ impl Measurements {
         Ok(())
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub fn encode(&self) -> Result<Vec<u8>> {
         let metrics = self.metrics.iter().map(String::as_str);
         let header: Vec<&str> = COLUMNS.into_iter().chain(metrics).collect();

@@ -14,7 +14,7 @@ mod measurements;
 mod record;
 mod sources;
 
-pub use machine::Machine;
+pub use machine::{Machine, available_memory};
 pub use manifest::{Manifest, Recorded, Status};
 pub use measurements::Measurement;
 pub use record::{Ending, Record};

@@ -20,6 +20,8 @@ const RECORD: &str = "record.json";
 const METRICS: &str = "metrics.csv";
 const CLASSES: &str = "classes.csv";
 const SCRIPT: &str = "script";
+/// All that a record consists of.
+const OWN: [&str; 4] = [RECORD, METRICS, CLASSES, SCRIPT];
 
 /// Rows wait at least this long before the file is written again, except at the end of an
 /// epoch.
@@ -121,11 +123,9 @@ impl Record {
         let Ok(inside) = path.strip_prefix(&self.folder) else {
             return Ok(());
         };
-        let reserved = [RECORD, METRICS, CLASSES, SCRIPT];
         let first = inside.components().next();
         ensure!(
-            !reserved
-                .iter()
+            !OWN.iter()
                 .any(|name| first == Path::new(name).components().next()),
             "`{}` is a name that the run record uses itself; choose another",
             inside.display()
@@ -207,6 +207,22 @@ impl Record {
             took: began.elapsed(),
         });
         Ok(())
+    }
+
+    /// Whether there is anything in the folder that the script brought about: rows, or files
+    /// besides the record's own.
+    pub fn has_results(&self) -> Result<bool> {
+        if !self.measurements.rows.is_empty() || !self.classes.rows.is_empty() {
+            return Ok(true);
+        }
+        let failed = |error| Error::io(&self.folder, &error);
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if !OWN.iter().any(|own| name == *own) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Closes the record. Only the first ending counts.
@@ -448,6 +464,9 @@ mod tests {
     fn a_script_s_own_files_stay_off_the_record() {
         let folder = tempfile::tempdir().unwrap();
         let record = Record::create(folder.path(), manifest()).unwrap();
+        assert!(!record.has_results().unwrap());
+        fs::write(folder.path().join("model.safetensors"), "").unwrap();
+        assert!(record.has_results().unwrap());
         for taken in ["record.json", "metrics.csv", "classes.csv", "script/x"] {
             let message = record.check_free(&folder.path().join(taken));
             let message = message.unwrap_err().to_string();

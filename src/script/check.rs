@@ -8,7 +8,7 @@ use super::errors::finding;
 use super::functions::Functions;
 use super::host::{self, Host, Settings};
 use super::names::did_you_mean;
-use super::resolver::{Location, locate};
+use super::resolver::{Location, library_call, locate};
 use super::sentences::sentence;
 use super::{Failure, engine, ensure_size, thread};
 use rhai::{
@@ -18,14 +18,15 @@ use rhai::{
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-/// Checks the script at `path`; `Err` is the report of everything found.
-pub fn check(path: &Path) -> Result<(), String> {
+/// Checks the script at `path`; `Ok` says what was checked, `Err` is the report of everything
+/// found.
+pub fn check(path: &Path) -> Result<String, String> {
     let script = path.to_owned();
     let checked = thread::with_large_stack(move || check_here(&script));
     checked.unwrap_or_else(|message| Err(format!("error: {message}\n")))
 }
 
-fn check_here(script: &Path) -> Result<(), String> {
+fn check_here(script: &Path) -> Result<String, String> {
     let settings = Settings {
         script: Some(script.to_owned()),
         ..Settings::default()
@@ -48,7 +49,15 @@ fn check_here(script: &Path) -> Result<(), String> {
     checker.visit(location, &script.display().to_string(), text);
     checker.check_calls();
     match checker.findings.is_empty() {
-        true => Ok(()),
+        true => Ok(format!(
+            "{}{}: no mistakes found",
+            script.display(),
+            match checker.files.len() {
+                1 => String::new(),
+                2 => " and 1 import".to_owned(),
+                n => format!(" and {} imports", n - 1),
+            }
+        )),
         false => Err(checker
             .findings
             .into_iter()
@@ -271,6 +280,9 @@ impl Checker {
         if !counts.is_empty() {
             return Some(wrong_count(name, &counts, count));
         }
+        if let Some(advice) = library_call(name) {
+            return Some(advice);
+        }
         let names = self
             .functions
             .names()
@@ -302,6 +314,9 @@ impl Checker {
             .collect();
         if !counts.is_empty() {
             return Some(wrong_count(name, &counts, count));
+        }
+        if let Some(advice) = library_call(name) {
+            return Some(advice);
         }
         let names = self
             .functions

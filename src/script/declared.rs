@@ -9,6 +9,8 @@ use rhai::{Engine, Token};
 pub(super) struct Declared {
     pub name: String,
     pub global: bool,
+    /// The name of an imported module, not of a value.
+    pub module: bool,
 }
 
 #[derive(Default)]
@@ -65,9 +67,12 @@ pub(super) fn outline(engine: &Engine, place: &Place) -> Outline {
                     outline.functions.push(name.to_string());
                     announced = Some(name.to_string());
                 }
-                Token::Let | Token::Const | Token::For | Token::As => {
-                    outline.declare(name, depth == 0);
-                }
+                Token::Let | Token::Const | Token::For => outline.declare(name, depth == 0),
+                Token::As => outline.variables.push(Declared {
+                    name: name.to_string(),
+                    global: depth == 0,
+                    module: true,
+                }),
                 Token::LeftParen | Token::Comma if announced.is_some() => {
                     outline.declare(name, false);
                 }
@@ -99,6 +104,7 @@ impl Outline {
         self.variables.push(Declared {
             name: name.to_owned(),
             global,
+            module: false,
         });
     }
 }

@@ -182,6 +182,21 @@ impl Host {
         Ok(())
     }
 
+    /// Closes the record of this run. A run that did not finish and has no results leaves no
+    /// folder behind beneath `runs`; one that `--out` names stays.
+    pub fn end_record(&self, ending: run::Ending) -> Result<()> {
+        let Some(mut record) = self.0.record.borrow_mut().take() else {
+            return Ok(());
+        };
+        let finished = ending == run::Ending::Finished;
+        record.end(ending)?;
+        if finished || self.settings().out.is_some() || record.has_results()? {
+            return Ok(());
+        }
+        let folder = record.folder();
+        std::fs::remove_dir_all(folder).map_err(|error| Error::io(folder, &error))
+    }
+
     /// Does something with the run's record; nothing where none is kept.
     pub fn recording(&self, f: impl FnOnce(&mut Record) -> Result<()>) -> Result<()> {
         match self.0.record.borrow_mut().as_mut() {

@@ -37,10 +37,7 @@ fn run_here(settings: Settings) -> Ending {
         Err(_) if interrupt::requested() => Ending::Interrupted,
         Err(error) => Ending::Failed(report(&engine, &error)),
     };
-    match (
-        host.recording(|record| record.end(recorded(&ending))),
-        ending,
-    ) {
+    match (host.end_record(recorded(&ending)), ending) {
         (Err(error), Ending::Finished) => Ending::Failed(format!("error: {error}\n")),
         (_, ending) => ending,
     }
@@ -60,6 +57,7 @@ fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Fail
         .script
         .as_deref()
         .ok_or_else(|| Error::invalid("no script was named"))?;
+    params::check_once(settings)?;
     let ast = compile_file(host, engine, script)?;
     check_settings(host, &ast)?;
     host.begin_record()?;

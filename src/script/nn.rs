@@ -532,15 +532,25 @@ pub mod functions {
 
     /// The class of each image, int64 `[n]`: argmax over the class outputs, in eval mode.
     ///
+    /// - `classes` (default those of the model): how many the data has; it is an error if the
+    ///   model tells more or fewer apart
+    ///
     /// Outputs that belong to transformations of label augmentation are left aside.
     ///
     /// ```rhai
     /// let model = resnet18(#{ outputs: 5, classes: 4, stem: "small" });
-    /// assert(model.predict(rand([2, 3, 8, 8])).shape == [2]);
+    /// let x = rand([2, 3, 8, 8]);
+    /// assert(model.predict(x).shape == [2]);
+    /// assert(model.predict(x, 4).equal(model.predict(x)));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn predict(model: Model, x: Tensor) -> RhaiResultOf<Tensor> {
         Ok(model.predict(&x)?)
+    }
+
+    #[rhai_fn(name = "predict", return_raw)]
+    pub fn predict_of(model: Model, x: Tensor, classes: i64) -> RhaiResultOf<Tensor> {
+        Ok(model.predict_of(classes, &x)?)
     }
 
     /// Switches the model to train mode, or with `false` to eval mode; returns it.

@@ -1,6 +1,6 @@
 //! A script's parameters: declared with their defaults, overridden with `--set key=value`.
 
-use super::host::Host;
+use super::host::{Host, Settings};
 use super::names::{did_you_mean, type_word};
 use crate::Result;
 use rhai::{Array, Dynamic, Map};
@@ -10,6 +10,26 @@ use rhai::{Array, Dynamic, Map};
 pub struct Params {
     pub values: Map,
     pub defaults: Map,
+}
+
+/// Refuses a command line that says two things about one parameter.
+pub(super) fn check_once(settings: &Settings) -> Result<()> {
+    let seed = settings.seed.map(|seed| seed.to_string());
+    for (at, (key, text)) in settings.set.iter().enumerate() {
+        let twice = settings.set[..at].iter().find(|(other, _)| other == key);
+        if let Some((_, other)) = twice {
+            bail!("--set {key} is given twice, with {other} and with {text}; give it once");
+        }
+        let option = match key.as_str() {
+            "seed" => &seed,
+            "device" => &settings.device,
+            _ => &None,
+        };
+        if let Some(other) = option.as_ref().filter(|other| *other != text) {
+            bail!("--set {key}={text} and --{key} {other} differ; give one of them");
+        }
+    }
+    Ok(())
 }
 
 /// Merges what the command line says into the script's `defaults` and remembers the result.
@@ -139,8 +159,6 @@ fn guess(text: &str) -> Dynamic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::Settings;
-
     fn run(set: &[(&str, &str)]) -> Result<Map> {
         let set = set
             .iter()
@@ -198,6 +216,37 @@ mod tests {
         let host = Host::new(Settings::default()).unwrap();
         declare(&host, Map::new()).unwrap();
         assert!(declare(&host, Map::new()).is_err());
+    }
+
+    #[test]
+    fn what_is_said_twice_is_refused() {
+        let check = |set: &[(&str, &str)]| {
+            let set = set.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+            check_once(&Settings {
+                set: set.collect(),
+                seed: Some(7),
+                device: Some("cpu".into()),
+                ..Settings::default()
+            })
+            .map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            check(&[("seed", "7"), ("device", "cpu"), ("lr", "8")]),
+            Ok(())
+        );
+        assert_eq!(
+            check(&[("seed", "8")]).unwrap_err(),
+            "--set seed=8 and --seed 7 differ; give one of them"
+        );
+        assert!(
+            check(&[("device", "cuda")])
+                .unwrap_err()
+                .contains("--device cpu")
+        );
+        assert_eq!(
+            check(&[("lr", "1"), ("eps", "2"), ("lr", "3")]).unwrap_err(),
+            "--set lr is given twice, with 1 and with 3; give it once"
+        );
     }
 
     #[test]

@@ -18,6 +18,19 @@ pub fn stdlib() -> &'static [(&'static str, &'static str)] {
     STDLIB
 }
 
+/// How a function of a library module is called, where there is one of this name.
+pub(super) fn library_call(name: &str) -> Option<String> {
+    let definition = format!("\nfn {name}(");
+    let (module, text) = STDLIB.iter().find(|(_, text)| text.contains(&definition))?;
+    let alias = module.rsplit('/').next().unwrap_or(module);
+    let (_, arguments) = text.split_once(&definition)?;
+    let (arguments, _) = arguments.split_once(')')?;
+    Some(format!(
+        "`{name}` is a function of the module \"{module}\": write `import \"{module}\" as \
+         {alias};` and `{alias}::{name}({arguments})`"
+    ))
+}
+
 /// A module that was found: the same file under two names is the same module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Location {

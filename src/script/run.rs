@@ -276,15 +276,22 @@ pub mod functions {
         Ok(())
     }
 
-    /// Ends the progress: one line says what was done and how fast.
+    /// Ends the progress: one line says what was done and how fast, and the run's record keeps
+    /// the seconds under the title.
     ///
     /// ```rhai
     /// progress("nothing", 0).finish();
     /// ```
-    pub fn finish(bar: Progress) {
-        if let Some(bar) = bar.0.borrow_mut().take() {
-            bar.finish();
-        }
+    #[rhai_fn(return_raw)]
+    pub fn finish(context: NativeCallContext, bar: Progress) -> RhaiResultOf<()> {
+        let Some(bar) = bar.0.borrow_mut().take() else {
+            return Ok(());
+        };
+        let (title, took) = bar.finish();
+        Ok(Host::of(&context).recording(|record| {
+            record.add_time(&title, took);
+            Ok(())
+        })?)
     }
 
     /// Adds a row to the run's `metrics.csv`.

@@ -4,6 +4,7 @@ use super::declared::{Outline, outline};
 use super::functions::Functions;
 use super::host::Host;
 use super::names::{a_type, did_you_mean, type_word};
+use super::resolver::library_call;
 use super::sources::Place;
 use rhai::{Dynamic, Engine, EvalAltResult, LexError, ParseErrorType};
 
@@ -151,6 +152,9 @@ impl Scene<'_> {
             .iter()
             .find(|variable| variable.name == name);
         match (same, &outline.within) {
+            (Some(variable), _) if variable.module => {
+                format!("`{name}` is a module; its functions are called as `{name}::function(...)`")
+            }
             (Some(variable), Some(function)) if variable.global => format!(
                 "`{name}` is declared outside of function `{function}`, and a `fn` sees no \
                  outer variables; pass it as an argument or write a closure"
@@ -220,6 +224,9 @@ impl Scene<'_> {
         let own = outline.map_or(&[][..], |outline| &outline.functions);
         if own.iter().any(|function| function == name) {
             return format!("function `{name}` does not take {} arguments", given.len());
+        }
+        if let Some(advice) = library_call(name) {
+            return advice;
         }
         let names = functions.names().chain(own.iter().map(String::as_str));
         format!("there is no function `{call}`{}", did_you_mean(name, names))

@@ -28,15 +28,28 @@ pub fn with_grad<T>(f: impl FnOnce() -> T) -> T {
 /// The derivatives of the one-entry tensor `loss` with respect to each of `inputs`; zeros
 /// where `loss` does not depend on an input. Nothing is accumulated anywhere.
 pub fn gradients(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    with_zeros(gradients_where_used(loss, inputs)?, inputs)
+}
+
+/// Like [`gradients`], with nothing where `loss` does not depend on an input.
+pub fn gradients_where_used(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
     differentiate(loss, inputs, false)
 }
 
 /// Like [`gradients`], with a graph of its own: the result can be differentiated again.
 pub fn gradients_with_graph(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    differentiate(loss, inputs, true)
+    with_zeros(differentiate(loss, inputs, true)?, inputs)
 }
 
-fn differentiate(loss: &Tensor, inputs: &[&Tensor], graph: bool) -> Result<Vec<Tensor>> {
+fn with_zeros(found: Vec<Option<Tensor>>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let zeros = |input: &&Tensor| input.zeros_like();
+    let pairs = found.into_iter().zip(inputs);
+    pairs
+        .map(|(it, input)| it.map_or_else(|| zeros(input), Ok))
+        .collect()
+}
+
+fn differentiate(loss: &Tensor, inputs: &[&Tensor], graph: bool) -> Result<Vec<Option<Tensor>>> {
     check_loss(loss)?;
     for input in inputs {
         ensure!(
@@ -49,17 +62,8 @@ fn differentiate(loss: &Tensor, inputs: &[&Tensor], graph: bool) -> Result<Vec<T
     let raw: Vec<&tch::Tensor> = inputs.iter().map(|input| &*input.0).collect();
     let found = tch::Tensor::f_run_backward(&[&*loss.0], &raw, graph, graph)
         .map_err(|error| failed("grad", &[loss], &error))?;
-    found
-        .into_iter()
-        .zip(inputs)
-        .map(|(gradient, input)| {
-            if gradient.defined() {
-                Ok(Tensor::wrap(gradient))
-            } else {
-                input.zeros_like()
-            }
-        })
-        .collect()
+    let used = |gradient: tch::Tensor| gradient.defined().then(|| Tensor::wrap(gradient));
+    Ok(found.into_iter().map(used).collect())
 }
 
 fn check_loss(loss: &Tensor) -> Result<()> {

@@ -12,7 +12,7 @@ pub(super) fn failed(operation: &str, tensors: &[&Tensor], error: &TchError) -> 
         return Error::Interrupted;
     }
     let sentence = match error {
-        TchError::Torch(text) => first_sentence(text),
+        TchError::Torch(text) => lack_of_memory(text).unwrap_or_else(|| first_sentence(text)),
         other => other.to_string(),
     };
     let involved: Vec<String> = tensors.iter().map(|tensor| tensor.signature()).collect();
@@ -21,6 +21,19 @@ pub(super) fn failed(operation: &str, tensors: &[&Tensor], error: &TchError) -> 
         _ => format!(" ({})", involved.join(" and ")),
     };
     Error::Invalid(format!("`{operation}`: {sentence}{involved}"))
+}
+
+/// What the allocators of CPU and GPU say when they fail, with the size that was asked for.
+fn lack_of_memory(text: &str) -> Option<String> {
+    if let Some((_, size)) = text.split_once("CUDA out of memory. Tried to allocate ") {
+        let size = size.split(". ").next()?;
+        return Some(format!("{size} more do not fit in the GPU's memory"));
+    }
+    let (_, size) = text.split_once("DefaultCPUAllocator: ")?;
+    let (_, size) = size.split_once("tried to allocate ")?;
+    let bytes: f64 = size.split(' ').next()?.parse().ok()?;
+    let gibibytes = bytes / f64::from(1 << 30);
+    Some(format!("{gibibytes:.1} GiB do not fit in memory"))
 }
 
 fn first_sentence(text: &str) -> String {
@@ -66,5 +79,21 @@ mod tests {
             "CUDA out of memory"
         );
         assert_eq!(first_sentence(""), "libtorch refused without a reason");
+    }
+
+    #[test]
+    fn a_lack_of_memory_names_the_size() {
+        let cpu = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't \
+                   allocate memory: you tried to allocate 4000000000000 bytes. Error code 12";
+        assert_eq!(
+            lack_of_memory(cpu).unwrap(),
+            "3725.3 GiB do not fit in memory"
+        );
+        let gpu = "CUDA out of memory. Tried to allocate 3.73 GiB. GPU 0 has 79 GiB in all";
+        assert_eq!(
+            lack_of_memory(gpu).unwrap(),
+            "3.73 GiB more do not fit in the GPU's memory"
+        );
+        assert_eq!(lack_of_memory("The size of tensor a (3) must match"), None);
     }
 }

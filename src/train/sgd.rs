@@ -3,7 +3,7 @@
 //! w -= lr * (g + weight_decay * w + momentum * v). v starts as the first such gradient.
 
 use crate::Result;
-use crate::torch::autograd::gradients;
+use crate::torch::autograd::gradients_where_used;
 use crate::torch::{Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -93,7 +93,8 @@ impl Sgd {
     /// Differentiates `loss` and moves every parameter; the loss as a number comes back.
     ///
     /// # Errors
-    /// `Invalid` for a loss that is not one finite number, before anything is changed.
+    /// `Invalid` for a loss that is not one finite number, or that no parameter takes part in,
+    /// before anything is changed.
     pub fn step(&self, loss: &Tensor) -> Result<f64> {
         ensure!(
             loss.numel() == 1,
@@ -106,10 +107,18 @@ impl Sgd {
             "`loss` is {value}: training diverged; lower `lr`, or look at the inputs and labels"
         );
         let parameters: Vec<&Tensor> = self.parameters.iter().map(|(_, tensor)| tensor).collect();
-        let gradients = gradients(loss, &parameters)?;
+        let gradients = gradients_where_used(loss, &parameters)?;
+        ensure!(
+            gradients.iter().any(Option::is_some),
+            "no parameter of the optimizer takes part in `loss`; was the optimizer made for \
+             another model?"
+        );
         no_grad(|| {
             for (at, gradient) in gradients.iter().enumerate() {
-                self.update(at, gradient)?;
+                match gradient {
+                    Some(gradient) => self.update(at, gradient)?,
+                    None => self.update(at, &parameters[at].zeros_like()?)?,
+                }
             }
             Ok(value)
         })
