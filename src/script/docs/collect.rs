@@ -1,16 +1,14 @@
 //! Entries from the functions that are registered and from the library's scripts.
 
 use super::comment::{Comment, Item, unmarked};
-use super::{ArgDoc, Entry, Kind, OptionDoc, Signature, Topic};
+use super::{ArgDoc, Entry, Kind, LANGUAGE, OptionDoc, Signature, Topic};
 use crate::script::functions::name_and_type;
 use crate::script::names::type_word;
 use crate::script::{domains, stdlib};
 use rhai::module_resolvers::DummyModuleResolver;
 use rhai::{Engine, FnAccess};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-
-/// The topic of the functions that come with Rhai.
-const LANGUAGE: &str = "rhai";
 
 pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
     let mut topics = Vec::new();
@@ -180,7 +178,11 @@ fn drafts(topic: &str, forms: Vec<Form>) -> Vec<Draft> {
             drafts.push(draft(topic, name.clone(), kind, signatures, &comment));
         }
     }
-    drafts.sort_by_key(|draft| draft.entry.name.to_lowercase());
+    // Of several under one name, that with most to say comes first.
+    drafts.sort_by_key(|Draft { entry, .. }| {
+        let details = entry.arguments.len() + entry.options.as_ref().map_or(0, Vec::len);
+        (entry.name.to_lowercase(), Reverse(details))
+    });
     drafts
 }
 

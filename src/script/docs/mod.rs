@@ -3,8 +3,11 @@
 
 mod collect;
 mod comment;
+mod reference;
+mod render;
 
 pub use comment::examples;
+pub use render::{Style, render};
 
 use super::names::nearest;
 use std::sync::OnceLock;
@@ -165,6 +168,9 @@ impl Docs {
     }
 }
 
+/// The topic of the functions that come with Rhai.
+const LANGUAGE: &str = "rhai";
+
 /// What a parameter that takes an option map is called: the first by native functions, the
 /// second by those of the library.
 const OPTION_MAPS: [&str; 2] = ["options", "given"];
@@ -196,6 +202,12 @@ impl Entry {
         first.map(|(_, of_type)| of_type.as_str())
     }
 
+    /// The line that makes a function of the library known.
+    fn import(&self) -> Option<String> {
+        let (alias, _) = self.name.split_once("::")?;
+        Some(format!("import \"{}\" as {alias};", self.topic))
+    }
+
     /// How well a word in lower case is met: 0 by the name itself; `None` if not at all.
     fn distance(&self, word: &str) -> Option<usize> {
         let holds = |text: &str| text.to_lowercase().contains(word);
@@ -212,6 +224,7 @@ impl Entry {
             &|| holds(&self.summary),
             &|| {
                 holds(&self.description)
+                    || self.source.as_deref().is_some_and(holds)
                     || items.clone().any(|(name, text)| holds(name) || holds(text))
             },
         ];
