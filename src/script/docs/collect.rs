@@ -18,7 +18,7 @@ pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
         topics.push(topic(name, module.doc()));
         let mut engine = Engine::new_raw();
         engine.register_global_module(module.into());
-        drafts.extend(native(name, &engine, false));
+        drafts.extend(self::drafts(name, native(&engine, false)));
     }
     let mut engine = Engine::new();
     engine.set_max_expr_depths(0, 0);
@@ -27,14 +27,15 @@ pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
         // A module that does not compile has no documentation; the tests compile each.
         if let Ok(ast) = engine.compile(text) {
             topics.push(topic(name, ast.doc()));
-            drafts.extend(library(name, &ast));
+            drafts.extend(self::drafts(name, library(name, &ast)));
         }
     }
     topics.push(topic(
         LANGUAGE,
         "//! What the language itself offers for numbers, strings, arrays and maps.",
     ));
-    drafts.extend(native(LANGUAGE, &engine, true));
+    let language = [native(&engine, true), built_in(&engine)].concat();
+    drafts.extend(self::drafts(LANGUAGE, language));
     (topics, resolved(drafts))
 }
 
@@ -48,7 +49,7 @@ fn topic(name: &str, doc: &str) -> Topic {
 }
 
 /// A registered form with its comment.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Form {
     name: String,
     kind: Kind,
@@ -56,8 +57,8 @@ struct Form {
     signature: Signature,
 }
 
-fn native(topic: &str, engine: &Engine, standard: bool) -> Vec<Draft> {
-    let mut forms = engine.collect_fn_metadata(
+fn native(engine: &Engine, standard: bool) -> Vec<Form> {
+    engine.collect_fn_metadata(
         None,
         |info| {
             let data = info.metadata;
@@ -77,18 +78,43 @@ fn native(topic: &str, engine: &Engine, standard: bool) -> Vec<Draft> {
             })
         },
         standard,
-    );
-    // The engine's own order differs from run to run.
-    forms.sort();
-    drafts(topic, forms)
+    )
 }
 
-fn library(module: &str, ast: &rhai::AST) -> Vec<Draft> {
+/// What Rhai's parser knows by itself, such as `print` and `type_of`, from its definitions for
+/// editors.
+fn built_in(engine: &Engine) -> Vec<Form> {
+    let mut forms = Vec::new();
+    let mut comment = String::new();
+    for line in engine.definitions().builtin_functions().lines() {
+        if line.starts_with("///") {
+            comment += line;
+            comment.push('\n');
+        } else if let Some((name, rest)) =
+            line.strip_prefix("fn ").and_then(|it| it.split_once('('))
+        {
+            let (params, returns) = rest.rsplit_once(')').unwrap_or((rest, ""));
+            let params = params.split(", ").map(name_and_type).collect();
+            let returns = return_type(returns.trim_start_matches(" ->").trim_end_matches(';'));
+            forms.push(Form {
+                name: name.to_owned(),
+                kind: Kind::Function,
+                comment: unmarked(&std::mem::take(&mut comment)),
+                signature: Signature { params, returns },
+            });
+        }
+    }
+    // The host does without it.
+    forms.retain(|form| form.name != "eval");
+    forms
+}
+
+fn library(module: &str, ast: &rhai::AST) -> Vec<Form> {
     let alias = module.rsplit('/').next().unwrap_or(module);
     let public = ast.iter_functions().filter(|function| {
         function.access == FnAccess::Public && !function.name.starts_with("anon$")
     });
-    let mut forms: Vec<Form> = public
+    public
         .map(|function| Form {
             name: format!("{alias}::{}", function.name),
             kind: Kind::LibraryFunction,
@@ -102,9 +128,7 @@ fn library(module: &str, ast: &rhai::AST) -> Vec<Draft> {
                 returns: "any".into(),
             },
         })
-        .collect();
-    forms.sort();
-    drafts(module, forms)
+        .collect()
 }
 
 /// `get$shape` is the property `shape`; none for what scripts do not call by name.
@@ -144,7 +168,9 @@ fn return_type(text: &str) -> String {
 
 /// One entry for each comment. Forms without one belong to the entry of their name: to that
 /// for the same type of receiver, if there are several.
-fn drafts(topic: &str, forms: Vec<Form>) -> Vec<Draft> {
+fn drafts(topic: &str, mut forms: Vec<Form>) -> Vec<Draft> {
+    // The engine's own order differs from run to run.
+    forms.sort();
     let mut by_name: BTreeMap<(Kind, String), Vec<Form>> = BTreeMap::new();
     for form in forms {
         let name = (form.kind, form.name.clone());

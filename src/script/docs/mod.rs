@@ -117,6 +117,18 @@ impl Docs {
             .filter(move |entry| entry.topic == topic)
     }
 
+    /// The names of a topic, each with its entries.
+    fn names_of(&self, topic: &Topic) -> Vec<(&str, Vec<&Entry>)> {
+        let mut groups: Vec<(&str, Vec<&Entry>)> = Vec::new();
+        for entry in self.entries.iter().filter(|it| it.topic == topic.name) {
+            match groups.last_mut() {
+                Some((name, group)) if *name == entry.name => group.push(entry),
+                _ => groups.push((&entry.name, vec![entry])),
+            }
+        }
+        groups
+    }
+
     /// The first entry that `find` gives.
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.find(name).into_iter().next()

@@ -44,7 +44,7 @@ impl Docs {
                 "\n## [{}]({page})\n\n{}\n\n",
                 topic.name, topic.summary
             );
-            for (name, entries) in by_name(self.entries_of(&topic.name)) {
+            for (name, entries) in self.names_of(topic) {
                 let summary = first_sentence(&entries[0].summary);
                 let _ = writeln!(text, "- [`{name}`]({page}{}): {summary}", anchor(name));
             }
@@ -57,7 +57,7 @@ impl Docs {
         if !topic.description.is_empty() {
             let _ = write!(text, "\n{}\n", topic.description);
         }
-        for (name, entries) in by_name(self.entries_of(&topic.name)) {
+        for (name, entries) in self.names_of(topic) {
             let _ = write!(text, "\n## {name}\n");
             for entry in entries {
                 let forms = entry.signatures.iter().map(|it| it.shown(entry) + "\n");
@@ -171,18 +171,6 @@ fn anchor(name: &str) -> String {
         true => kept,
         false => format!("#{kept}"),
     }
-}
-
-/// Entries that follow each other under one name.
-fn by_name<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(&'a str, Vec<&'a Entry>)> {
-    let mut groups: Vec<(&str, Vec<&Entry>)> = Vec::new();
-    for entry in entries {
-        match groups.last_mut() {
-            Some((name, group)) if *name == entry.name => group.push(entry),
-            _ => groups.push((&entry.name, vec![entry])),
-        }
-    }
-    groups
 }
 
 /// Each file whole or not at all, all of them made before the first is written.

@@ -172,10 +172,10 @@ impl Docs {
         text += &paragraph(&topic.summary, "", "", style);
         text += &markdown(&topic.description, style);
         text.push('\n');
-        let rows = self.entries_of(&topic.name).map(|entry| Row {
-            name: entry.name.clone(),
+        let rows = self.names_of(topic).into_iter().map(|(name, entries)| Row {
+            name: name.to_owned(),
             note: String::new(),
-            text: first_sentence(&entry.summary).to_owned(),
+            text: first_sentence(&entries[0].summary).to_owned(),
         });
         text += &table(rows.collect(), style);
         text
@@ -192,9 +192,11 @@ impl Docs {
     }
 }
 
-/// Up to the first end of a sentence.
+/// Up to the first full stop before a capital letter.
 pub(super) fn first_sentence(text: &str) -> &str {
-    let end = text.find(". ").map_or(text.len(), |at| at + 1);
+    let begins = |at: usize| text[at + 2..].starts_with(char::is_uppercase);
+    let mut stops = text.match_indices(". ").map(|(at, _)| at);
+    let end = stops.find(|at| begins(*at)).map_or(text.len(), |at| at + 1);
     &text[..end]
 }
 
