@@ -1,5 +1,6 @@
 //! Entries from the functions that are registered and from the library's scripts.
 
+use super::adopt::adopted;
 use super::comment::{Comment, Item, unmarked};
 use super::{ArgDoc, Entry, Kind, LANGUAGE, OptionDoc, Signature, Topic};
 use crate::script::functions::name_and_type;
@@ -36,7 +37,7 @@ pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
     ));
     let language = [native(&engine, true), built_in(&engine)].concat();
     drafts.extend(self::drafts(LANGUAGE, language));
-    (topics, resolved(drafts))
+    (topics, adopted(drafts))
 }
 
 fn topic(name: &str, doc: &str) -> Topic {
@@ -212,10 +213,11 @@ fn drafts(topic: &str, mut forms: Vec<Form>) -> Vec<Draft> {
     drafts
 }
 
-/// An entry, and the function whose options it has besides those that it lists.
-struct Draft {
-    entry: Entry,
-    options_of: Option<String>,
+/// An entry whose options may be left to the comment of another function.
+pub(super) struct Draft {
+    pub entry: Entry,
+    /// The function whose options it has besides those that it lists.
+    pub options_of: Option<String>,
 }
 
 fn draft(
@@ -268,64 +270,5 @@ impl From<Item> for OptionDoc {
             default: item.default,
             text: item.text,
         }
-    }
-}
-
-/// Fills in the options that a comment leaves to that of another function.
-fn resolved(drafts: Vec<Draft>) -> Vec<Entry> {
-    let listed: Vec<(String, String, Vec<OptionDoc>)> = drafts
-        .iter()
-        .filter(|draft| draft.options_of.is_none())
-        .filter_map(|Draft { entry, .. }| {
-            let options = entry.options.clone().filter(|it| !it.is_empty())?;
-            Some((entry.topic.clone(), entry.name.clone(), options))
-        })
-        .collect();
-    let options_of = |topic: &str, function: &str| {
-        let named = |name: &str| name.rsplit("::").next() == Some(function);
-        let mut all = listed.iter().filter(|(_, name, _)| named(name));
-        let here = all.clone().find(|(its_topic, ..)| its_topic == topic);
-        let found = here.or_else(|| all.next());
-        found
-            .map(|(_, _, options)| options.as_slice())
-            .unwrap_or_default()
-    };
-    let fill = |Draft {
-                    mut entry,
-                    options_of: whole,
-                }: Draft| {
-        let topic = entry.topic.clone();
-        if let Some(own) = &mut entry.options {
-            for option in own.iter_mut() {
-                let others = option.as_for().map(|function| options_of(&topic, function));
-                let same = |it: &&OptionDoc| it.name == option.name;
-                if let Some(other) = others.and_then(|all| all.iter().find(same)) {
-                    // `` `normalize` (default `"none"`): as for `resnet50` `` keeps its default.
-                    let default = option.default.take().or(other.default.clone());
-                    *option = OptionDoc {
-                        default,
-                        ..other.clone()
-                    };
-                }
-            }
-            if let Some(function) = whole {
-                let missing = |it: &&OptionDoc| own.iter().all(|own| own.name != it.name);
-                let rest: Vec<_> = options_of(&topic, &function)
-                    .iter()
-                    .filter(missing)
-                    .cloned()
-                    .collect();
-                own.extend(rest);
-            }
-        }
-        entry
-    };
-    drafts.into_iter().map(fill).collect()
-}
-
-impl OptionDoc {
-    /// The function whose comment says what this option is.
-    fn as_for(&self) -> Option<&str> {
-        self.text.strip_prefix("as for `")?.strip_suffix('`')
     }
 }

@@ -1,6 +1,7 @@
 //! What the doc comments say about everything that scripts can call: the one place that help,
 //! completion, `check` and the reference read. Nothing is run for it.
 
+mod adopt;
 mod collect;
 mod comment;
 mod reference;
