@@ -1,9 +1,12 @@
 //! The command line.
 
 use crate::info::Info;
+use crate::script::docs::{Style, docs};
+use crate::script::names::did_you_mean;
 use crate::script::{self, Ending, Settings};
 use crate::{interrupt, repl};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// A scripting host for adversarial-robustness experiments.
@@ -14,7 +17,8 @@ use std::path::PathBuf;
     rhobust run scripts/quickstart.rhai\n  \
     rhobust run scripts/adv_plus.rhai --set epochs=2 --set eps=8/255 --out runs/first\n  \
     rhobust run scripts/adv_plus.rhai --help\n  \
-    rhobust check scripts/adv_plus.rhai"
+    rhobust check scripts/adv_plus.rhai\n  \
+    rhobust doc pgd"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -34,6 +38,32 @@ enum Command {
         /// The script, a .rhai file
         script: PathBuf,
     },
+    /// Show what scripts can call: the topics, or what is known of a name
+    Doc(Doc),
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    rhobust doc pgd\n  \
+    rhobust doc tensor.clamp\n  \
+    rhobust doc std/train\n  \
+    rhobust doc --search noise")]
+#[group(multiple = false)]
+struct Doc {
+    /// A function, property, operator or topic: pgd, train::fit, tensor.shape, attack
+    name: Option<String>,
+
+    /// List everything that a word occurs in, names first
+    #[arg(long, value_name = "WORD")]
+    search: Option<String>,
+
+    /// Write the reference into a folder: an index and one Markdown page for each topic
+    #[arg(long, value_name = "DIR")]
+    markdown: Option<PathBuf>,
+
+    /// Write definitions for the Rhai language server into a folder, best that of the scripts
+    #[arg(long, value_name = "DIR")]
+    definitions: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -128,6 +158,52 @@ pub fn main() -> i32 {
             }
             Err(findings) => failed(&findings),
         },
+        Command::Doc(doc) => match doc.answer() {
+            Ok(text) => {
+                // A closed pipe (`rhobust doc | head`) is no mistake.
+                let _ = std::io::stdout().write_all(text.as_bytes());
+                0
+            }
+            Err(text) => failed(&text),
+        },
+    }
+}
+
+impl Doc {
+    fn answer(self) -> Result<String, String> {
+        let (docs, style) = (docs(), Style::of_stdout());
+        let written = |what: &str, files: crate::Result<usize>, folder: PathBuf| match files {
+            Ok(files) => Ok(format!("{what}: {files} files in {}\n", folder.display())),
+            Err(error) => Err(format!("error: {error}\n")),
+        };
+        match self {
+            Doc {
+                markdown: Some(folder),
+                ..
+            } => written("reference", docs.write_markdown(&folder), folder),
+            Doc {
+                definitions: Some(folder),
+                ..
+            } => written("definitions", docs.write_definitions(&folder), folder),
+            Doc {
+                search: Some(word), ..
+            } => match docs.found(&word, &style) {
+                nothing if nothing.is_empty() => Err(format!("error: nothing is about `{word}`\n")),
+                found => Ok(found),
+            },
+            Doc {
+                name: Some(name), ..
+            } => docs.page(&name, &style).ok_or_else(|| {
+                let near = did_you_mean(&name, docs.nearest(&name));
+                let found = docs.found(&name, &style);
+                format!("error: there is no documentation of `{name}`{near}\n{found}")
+            }),
+            _ => Ok(format!(
+                "{}\nrhobust doc NAME shows a topic or a name, rhobust doc --search WORD looks for a \
+                 word.\n",
+                docs.overview(&style)
+            )),
+        }
     }
 }
 

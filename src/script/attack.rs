@@ -237,7 +237,9 @@ pub mod functions {
     /// The whole threat model as a map, with every default filled in.
     ///
     /// ```rhai
-    /// assert(pgd(#{ eps: 0.1, steps: 5 }).options.step_size == 0.05);
+    /// let options = pgd(#{ eps: 0.1, steps: 5 }).options;
+    /// print(options.step_size);  //> 0.05
+    /// print(options.norm);       //> linf
     /// ```
     #[rhai_fn(get = "options", return_raw)]
     pub fn attack_options(attack: &mut Attack) -> RhaiResultOf<Dynamic> {
@@ -249,8 +251,8 @@ pub mod functions {
     ///
     /// ```rhai
     /// let model = resnet18(#{ outputs: 10 });
-    /// let text = pgd(#{ eps: 0.03, steps: 10 }).describe(model);
-    /// assert(text.contains("0.03 = 7.65/255 = 0.133 standard deviations"));
+    /// print(pgd(#{ eps: 0.03, steps: 10 }).describe(model));
+    /// //> pgd(eps: 0.03, steps: 10, ...), eps 0.03 = 7.65/255 = 0.133 standard deviations
     /// ```
     #[rhai_fn(name = "describe")]
     pub fn describe(attack: Attack, model: Model) -> String {
@@ -262,8 +264,10 @@ pub mod functions {
     /// - `norm`: `"linf"` or `"l2"`
     ///
     /// ```rhai
-    /// let sizes = perturbation_size(zeros([1, 4]), full([1, 4], 0.5), "l2");
-    /// assert(sizes.to_array() == [1.0]);
+    /// let x = zeros([1, 4]);
+    /// let x_adv = full([1, 4], 0.5);
+    /// print(perturbation_size(x, x_adv, "l2").to_array());    //> [1.0]
+    /// print(perturbation_size(x, x_adv, "linf").to_array());  //> [0.5]
     /// ```
     #[rhai_fn(return_raw)]
     pub fn perturbation_size(x: Tensor, x_adv: Tensor, norm: &str) -> RhaiResultOf<Tensor> {

@@ -22,9 +22,11 @@ pub mod functions {
     /// - `defaults`: a map; `--set key=value` on the command line overrides an entry with a
     ///   value of the same type, a default of `()` takes any
     ///
-    /// `--seed` and `--device` override entries of these names. A key that the script does not
-    /// declare is refused. May be called once in a run. `rhobust run SCRIPT --help` lists the
-    /// parameters, each with the comment at the end of its line.
+    /// `--seed` and `--device` override entries of these names. `rhobust run SCRIPT --help` lists
+    /// the parameters, each with the comment at the end of its line.
+    ///
+    /// Errors: a `--set` of a parameter that is not declared, or to a value of another type; a
+    /// second call in a run.
     ///
     /// ```rhai
     /// let p = params(#{ epochs: 10, eps: 0.03, device: "auto" });
@@ -40,8 +42,8 @@ pub mod functions {
     /// - `given`: what the caller passed
     /// - `defaults`: every option with its default; one of `()` takes any value
     ///
-    /// An option that is not among the defaults, or one of another type, is an error that
-    /// names it.
+    /// Errors: an option that is not among the defaults, with the nearest that is; one of
+    /// another type than its default.
     ///
     /// ```rhai
     /// fn fit(given) {
@@ -86,18 +88,14 @@ pub mod functions {
     /// The fraction of the pixel range that is `n` grey levels, n/255.
     ///
     /// ```rhai
-    /// assert(px(8) == 8.0 / 255.0);
+    /// print(px(8));  //> 0.03137254901960784
+    /// assert(px(0.5) == 0.5 / 255.0);
     /// ```
     #[rhai_fn(name = "px")]
     pub fn px_of_int(n: i64) -> f64 {
         n as f64 / 255.0
     }
 
-    /// The fraction of the pixel range that is `n` grey levels, n/255.
-    ///
-    /// ```rhai
-    /// assert(px(0.5) == 0.5 / 255.0);
-    /// ```
     #[rhai_fn(name = "px")]
     pub fn px_of_float(n: f64) -> f64 {
         n / 255.0
@@ -134,8 +132,8 @@ pub mod functions {
     /// - `digits`: 0 to 17
     ///
     /// ```rhai
-    /// assert(fixed(2.0 / 3.0, 3) == "0.667");
-    /// assert(fixed(2, 1) == "2.0");
+    /// print(fixed(2.0 / 3.0, 3));  //> 0.667
+    /// print(fixed(2, 1));          //> 2.0
     /// ```
     #[rhai_fn(return_raw)]
     pub fn fixed(x: f64, digits: i64) -> RhaiResultOf<String> {

@@ -150,8 +150,8 @@ pub mod functions {
     /// - `seed` (default the run's): which images a limit keeps and what `"shapes"` draws
     /// - `test_fraction` (default 0.2): share of each class for a folder without splits
     ///
-    /// A link in the folder that leads out of what the script may read is an error; start the
-    /// script with `--allow-read` for the folder that it leads to.
+    /// Errors: a damaged file, by its name; a link in the folder that leads out of what the script
+    /// may read, unless it was started with `--allow-read` for the folder that it leads to.
     ///
     /// ```rhai
     /// assert(dataset("shapes").classes == 10);
@@ -385,9 +385,10 @@ pub mod functions {
     ///
     /// ```rhai
     /// let test = dataset("shapes", #{ test: 50 }).test;
-    /// let sizes = [];
-    /// for batch in test.batches(#{ batch_size: 20 }) { sizes.push(batch.len()); }
-    /// assert(sizes == [20, 20, 10]);
+    /// for batch in test.batches(#{ batch_size: 20 }) { print(batch.x.shape); }
+    /// //> [20, 3, 32, 32]
+    /// //> [20, 3, 32, 32]
+    /// //> [10, 3, 32, 32]
     /// ```
     #[rhai_fn(return_raw)]
     pub fn batches(

@@ -120,8 +120,8 @@ pub mod functions {
     /// ```rhai
     /// let labels = label_augmentation(2, ["pgd"], #{ delta: 0.25 });
     /// let y = tensor([1]);
-    /// assert(labels.targets(y, "pgd").to_array() == [[0.0, 0.75, 0.25]]);
-    /// assert(labels.targets(y, "clean").to_array() == [[0.0, 1.0, 0.0]]);
+    /// print(labels.targets(y, "pgd").to_array());    //> [[0.0, 0.75, 0.25]]
+    /// print(labels.targets(y, "clean").to_array());  //> [[0.0, 1.0, 0.0]]
     /// ```
     #[rhai_fn(return_raw)]
     pub fn targets(labels: Labels, y: Tensor, z: Dynamic) -> RhaiResultOf<Tensor> {

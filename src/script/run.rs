@@ -59,7 +59,8 @@ pub mod functions {
     /// ```rhai
     /// let result = evaluation(3);
     /// result.add(tensor([0, 1, 2, 2]), tensor([0, 1, 2, 0]), ());
-    /// assert(result.error == 0.25);
+    /// print(result.error);         //> 0.25
+    /// print(result.class_errors);  //> [0.5, 0.0, 0.0]
     /// ```
     #[rhai_fn(return_raw)]
     pub fn evaluation(classes: i64) -> RhaiResultOf<Evaluation> {
@@ -414,8 +415,13 @@ pub mod functions {
     /// - `rows`: arrays of a label and a number, text or `()` for each column
     ///
     /// ```rhai
-    /// let t = table("errors", ["clean", "PGD"], [["Adv", 0.25, 0.5], ["Adv+", 0.2, ()]]);
-    /// assert(t.to_string().contains("Adv+"));
+    /// print(table("errors", ["clean", "PGD"], [["Adv", 0.25, 0.5], ["Adv+", 0.2, ()]]));
+    /// //> ...
+    /// //> clean     PGD
+    /// //> ...
+    /// //> Adv   0.2500  0.5000
+    /// //> Adv+  0.2000       –
+    /// //> ...
     /// ```
     #[rhai_fn(name = "table", return_raw)]
     pub fn own_table(title: &str, columns: Array, rows: Array) -> RhaiResultOf<Table> {

@@ -38,6 +38,8 @@ pub mod functions {
     /// - `weight_decay` (default 0.0): of every parameter
     /// - `nesterov` (default false): looks ahead by the momentum
     ///
+    /// Errors: rates out of range, `nesterov` without momentum, nothing to optimise.
+    ///
     /// ```rhai
     /// let w = tensor([4.0]).requires_grad_();
     /// sgd([w], #{ lr: 0.5 }).step((w * w).sum());
@@ -73,8 +75,9 @@ pub mod functions {
 
     /// Differentiates `loss`, moves every parameter, and returns the loss as a number.
     ///
-    /// No gradient is left behind. A loss that is not finite is an error, before anything is
-    /// changed.
+    /// No gradient is left behind.
+    ///
+    /// Errors: a loss that is not one finite number, before anything is changed.
     ///
     /// ```rhai
     /// let w = tensor([1.0]).requires_grad_();
@@ -164,7 +167,10 @@ pub mod functions {
     ///
     /// ```rhai
     /// let cosine = schedule("cosine", #{ total: 10 });
-    /// assert(cosine.factor(0) == 1.0 && cosine.factor(10) == 0.0);
+    /// for step in [0, 5, 10] { print(cosine.factor(step)); }
+    /// //> 1.0
+    /// //> 0.5
+    /// //> 0.0
     /// ```
     #[rhai_fn(return_raw)]
     pub fn schedule(kind: &str, options: Map) -> RhaiResultOf<Schedule> {
@@ -187,7 +193,8 @@ pub mod functions {
     ///
     /// ```rhai
     /// let s = schedule("step", #{ total: 10, milestones: [5], gamma: 0.5 });
-    /// assert(s.factor(4) == 1.0 && s.factor(5) == 0.5);
+    /// print(s.factor(4));  //> 1.0
+    /// print(s.factor(5));  //> 0.5
     /// ```
     pub fn factor(schedule: Schedule, s: i64) -> f64 {
         schedule.factor(s)

@@ -1,16 +1,15 @@
 //! Entries from the functions that are registered and from the library's scripts.
 
+use super::adopt::adopted;
 use super::comment::{Comment, Item, unmarked};
-use super::{ArgDoc, Entry, Kind, OptionDoc, Signature, Topic};
+use super::{ArgDoc, Entry, Kind, LANGUAGE, OptionDoc, Signature, Topic};
 use crate::script::functions::name_and_type;
 use crate::script::names::type_word;
 use crate::script::{domains, stdlib};
 use rhai::module_resolvers::DummyModuleResolver;
 use rhai::{Engine, FnAccess};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-
-/// The topic of the functions that come with Rhai.
-const LANGUAGE: &str = "rhai";
 
 pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
     let mut topics = Vec::new();
@@ -20,7 +19,7 @@ pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
         topics.push(topic(name, module.doc()));
         let mut engine = Engine::new_raw();
         engine.register_global_module(module.into());
-        drafts.extend(native(name, &engine, false));
+        drafts.extend(self::drafts(name, native(&engine, false)));
     }
     let mut engine = Engine::new();
     engine.set_max_expr_depths(0, 0);
@@ -29,15 +28,16 @@ pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
         // A module that does not compile has no documentation; the tests compile each.
         if let Ok(ast) = engine.compile(text) {
             topics.push(topic(name, ast.doc()));
-            drafts.extend(library(name, &ast));
+            drafts.extend(self::drafts(name, library(name, &ast)));
         }
     }
     topics.push(topic(
         LANGUAGE,
         "//! What the language itself offers for numbers, strings, arrays and maps.",
     ));
-    drafts.extend(native(LANGUAGE, &engine, true));
-    (topics, resolved(drafts))
+    let language = [native(&engine, true), built_in(&engine)].concat();
+    drafts.extend(self::drafts(LANGUAGE, language));
+    (topics, adopted(drafts))
 }
 
 fn topic(name: &str, doc: &str) -> Topic {
@@ -50,7 +50,7 @@ fn topic(name: &str, doc: &str) -> Topic {
 }
 
 /// A registered form with its comment.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Form {
     name: String,
     kind: Kind,
@@ -58,8 +58,8 @@ struct Form {
     signature: Signature,
 }
 
-fn native(topic: &str, engine: &Engine, standard: bool) -> Vec<Draft> {
-    let mut forms = engine.collect_fn_metadata(
+fn native(engine: &Engine, standard: bool) -> Vec<Form> {
+    engine.collect_fn_metadata(
         None,
         |info| {
             let data = info.metadata;
@@ -79,18 +79,43 @@ fn native(topic: &str, engine: &Engine, standard: bool) -> Vec<Draft> {
             })
         },
         standard,
-    );
-    // The engine's own order differs from run to run.
-    forms.sort();
-    drafts(topic, forms)
+    )
 }
 
-fn library(module: &str, ast: &rhai::AST) -> Vec<Draft> {
+/// What Rhai's parser knows by itself, such as `print` and `type_of`, from its definitions for
+/// editors.
+fn built_in(engine: &Engine) -> Vec<Form> {
+    let mut forms = Vec::new();
+    let mut comment = String::new();
+    for line in engine.definitions().builtin_functions().lines() {
+        if line.starts_with("///") {
+            comment += line;
+            comment.push('\n');
+        } else if let Some((name, rest)) =
+            line.strip_prefix("fn ").and_then(|it| it.split_once('('))
+        {
+            let (params, returns) = rest.rsplit_once(')').unwrap_or((rest, ""));
+            let params = params.split(", ").map(name_and_type).collect();
+            let returns = return_type(returns.trim_start_matches(" ->").trim_end_matches(';'));
+            forms.push(Form {
+                name: name.to_owned(),
+                kind: Kind::Function,
+                comment: unmarked(&std::mem::take(&mut comment)),
+                signature: Signature { params, returns },
+            });
+        }
+    }
+    // The host does without it.
+    forms.retain(|form| form.name != "eval");
+    forms
+}
+
+fn library(module: &str, ast: &rhai::AST) -> Vec<Form> {
     let alias = module.rsplit('/').next().unwrap_or(module);
     let public = ast.iter_functions().filter(|function| {
         function.access == FnAccess::Public && !function.name.starts_with("anon$")
     });
-    let mut forms: Vec<Form> = public
+    public
         .map(|function| Form {
             name: format!("{alias}::{}", function.name),
             kind: Kind::LibraryFunction,
@@ -104,9 +129,7 @@ fn library(module: &str, ast: &rhai::AST) -> Vec<Draft> {
                 returns: "any".into(),
             },
         })
-        .collect();
-    forms.sort();
-    drafts(module, forms)
+        .collect()
 }
 
 /// `get$shape` is the property `shape`; none for what scripts do not call by name.
@@ -146,7 +169,9 @@ fn return_type(text: &str) -> String {
 
 /// One entry for each comment. Forms without one belong to the entry of their name: to that
 /// for the same type of receiver, if there are several.
-fn drafts(topic: &str, forms: Vec<Form>) -> Vec<Draft> {
+fn drafts(topic: &str, mut forms: Vec<Form>) -> Vec<Draft> {
+    // The engine's own order differs from run to run.
+    forms.sort();
     let mut by_name: BTreeMap<(Kind, String), Vec<Form>> = BTreeMap::new();
     for form in forms {
         let name = (form.kind, form.name.clone());
@@ -180,14 +205,19 @@ fn drafts(topic: &str, forms: Vec<Form>) -> Vec<Draft> {
             drafts.push(draft(topic, name.clone(), kind, signatures, &comment));
         }
     }
-    drafts.sort_by_key(|draft| draft.entry.name.to_lowercase());
+    // Of several under one name, that with most to say comes first.
+    drafts.sort_by_key(|Draft { entry, .. }| {
+        let details = entry.arguments.len() + entry.options.as_ref().map_or(0, Vec::len);
+        (entry.name.to_lowercase(), Reverse(details))
+    });
     drafts
 }
 
-/// An entry, and the function whose options it has besides those that it lists.
-struct Draft {
-    entry: Entry,
-    options_of: Option<String>,
+/// An entry whose options may be left to the comment of another function.
+pub(super) struct Draft {
+    pub entry: Entry,
+    /// The function whose options it has besides those that it lists.
+    pub options_of: Option<String>,
 }
 
 fn draft(
@@ -240,64 +270,5 @@ impl From<Item> for OptionDoc {
             default: item.default,
             text: item.text,
         }
-    }
-}
-
-/// Fills in the options that a comment leaves to that of another function.
-fn resolved(drafts: Vec<Draft>) -> Vec<Entry> {
-    let listed: Vec<(String, String, Vec<OptionDoc>)> = drafts
-        .iter()
-        .filter(|draft| draft.options_of.is_none())
-        .filter_map(|Draft { entry, .. }| {
-            let options = entry.options.clone().filter(|it| !it.is_empty())?;
-            Some((entry.topic.clone(), entry.name.clone(), options))
-        })
-        .collect();
-    let options_of = |topic: &str, function: &str| {
-        let named = |name: &str| name.rsplit("::").next() == Some(function);
-        let mut all = listed.iter().filter(|(_, name, _)| named(name));
-        let here = all.clone().find(|(its_topic, ..)| its_topic == topic);
-        let found = here.or_else(|| all.next());
-        found
-            .map(|(_, _, options)| options.as_slice())
-            .unwrap_or_default()
-    };
-    let fill = |Draft {
-                    mut entry,
-                    options_of: whole,
-                }: Draft| {
-        let topic = entry.topic.clone();
-        if let Some(own) = &mut entry.options {
-            for option in own.iter_mut() {
-                let others = option.as_for().map(|function| options_of(&topic, function));
-                let same = |it: &&OptionDoc| it.name == option.name;
-                if let Some(other) = others.and_then(|all| all.iter().find(same)) {
-                    // `` `normalize` (default `"none"`): as for `resnet50` `` keeps its default.
-                    let default = option.default.take().or(other.default.clone());
-                    *option = OptionDoc {
-                        default,
-                        ..other.clone()
-                    };
-                }
-            }
-            if let Some(function) = whole {
-                let missing = |it: &&OptionDoc| own.iter().all(|own| own.name != it.name);
-                let rest: Vec<_> = options_of(&topic, &function)
-                    .iter()
-                    .filter(missing)
-                    .cloned()
-                    .collect();
-                own.extend(rest);
-            }
-        }
-        entry
-    };
-    drafts.into_iter().map(fill).collect()
-}
-
-impl OptionDoc {
-    /// The function whose comment says what this option is.
-    fn as_for(&self) -> Option<&str> {
-        self.text.strip_prefix("as for `")?.strip_suffix('`')
     }
 }

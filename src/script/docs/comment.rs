@@ -104,7 +104,7 @@ impl Comment {
 }
 
 /// A part of a Markdown text, its indentation removed.
-enum Block {
+pub(super) enum Block {
     Paragraph(String),
     /// An entry of a list, of any depth.
     Entry {
@@ -117,7 +117,7 @@ enum Block {
     },
 }
 
-fn blocks(text: &str) -> Vec<Block> {
+pub(super) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open = false;
     let mut lines = text.lines();

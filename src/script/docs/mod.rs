@@ -1,10 +1,14 @@
 //! What the doc comments say about everything that scripts can call: the one place that help,
 //! completion, `check` and the reference read. Nothing is run for it.
 
+mod adopt;
 mod collect;
 mod comment;
+mod reference;
+mod render;
 
 pub use comment::examples;
+pub use render::{Style, render};
 
 use super::names::nearest;
 use std::sync::OnceLock;
@@ -114,6 +118,18 @@ impl Docs {
             .filter(move |entry| entry.topic == topic)
     }
 
+    /// The names of a topic, each with its entries.
+    fn names_of(&self, topic: &Topic) -> Vec<(&str, Vec<&Entry>)> {
+        let mut groups: Vec<(&str, Vec<&Entry>)> = Vec::new();
+        for entry in self.entries.iter().filter(|it| it.topic == topic.name) {
+            match groups.last_mut() {
+                Some((name, group)) if *name == entry.name => group.push(entry),
+                _ => groups.push((&entry.name, vec![entry])),
+            }
+        }
+        groups
+    }
+
     /// The first entry that `find` gives.
     pub fn get(&self, name: &str) -> Option<&Entry> {
         self.find(name).into_iter().next()
@@ -165,6 +181,9 @@ impl Docs {
     }
 }
 
+/// The topic of the functions that come with Rhai.
+const LANGUAGE: &str = "rhai";
+
 /// What a parameter that takes an option map is called: the first by native functions, the
 /// second by those of the library.
 const OPTION_MAPS: [&str; 2] = ["options", "given"];
@@ -196,6 +215,12 @@ impl Entry {
         first.map(|(_, of_type)| of_type.as_str())
     }
 
+    /// The line that makes a function of the library known.
+    fn import(&self) -> Option<String> {
+        let (alias, _) = self.name.split_once("::")?;
+        Some(format!("import \"{}\" as {alias};", self.topic))
+    }
+
     /// How well a word in lower case is met: 0 by the name itself; `None` if not at all.
     fn distance(&self, word: &str) -> Option<usize> {
         let holds = |text: &str| text.to_lowercase().contains(word);
@@ -212,6 +237,7 @@ impl Entry {
             &|| holds(&self.summary),
             &|| {
                 holds(&self.description)
+                    || self.source.as_deref().is_some_and(holds)
                     || items.clone().any(|(name, text)| holds(name) || holds(text))
             },
         ];

@@ -21,10 +21,10 @@ pub mod functions {
     ///
     /// ```rhai
     /// let x = tensor([[1, 2, 3], [4, 5, 6]]);
-    /// assert(x.shape == [2, 3]);
-    /// assert(x.dtype == "int64");
-    /// assert(tensor([1, 0.5]).dtype == "float32");
-    /// assert(tensor([1, 2], #{ dtype: "float64" }).dtype == "float64");
+    /// print(x.shape);                                      //> [2, 3]
+    /// print(x.dtype);                                      //> int64
+    /// print(tensor([1, 0.5]).dtype);                       //> float32
+    /// print(tensor([1, 2], #{ dtype: "float64" }).dtype);  //> float64
     /// ```
     #[rhai_fn(return_raw)]
     pub fn tensor(data: Dynamic) -> RhaiResultOf<Tensor> {
@@ -233,9 +233,9 @@ pub mod functions {
     ///   `requires_grad`: as for `zeros`
     ///
     /// ```rhai
-    /// assert(arange(3).to_array() == [0, 1, 2]);
-    /// assert(arange(1, 3).to_array() == [1, 2]);
-    /// assert(arange(0.0, 1.0, 0.25).to_array() == [0.0, 0.25, 0.5, 0.75]);
+    /// print(arange(3).to_array());               //> [0, 1, 2]
+    /// print(arange(1, 3).to_array());            //> [1, 2]
+    /// print(arange(0.0, 1.0, 0.25).to_array());  //> [0.0, 0.25, 0.5, 0.75]
     /// ```
     #[rhai_fn(return_raw)]
     pub fn arange(end: Dynamic) -> RhaiResultOf<Tensor> {
@@ -291,7 +291,7 @@ pub mod functions {
     /// - `dtype`, `device`, `requires_grad`: as for `zeros`
     ///
     /// ```rhai
-    /// assert(linspace(0, 1, 5).to_array() == [0.0, 0.25, 0.5, 0.75, 1.0]);
+    /// print(linspace(0, 1, 5).to_array());  //> [0.0, 0.25, 0.5, 0.75, 1.0]
     /// ```
     #[rhai_fn(return_raw)]
     pub fn linspace(start: Dynamic, end: Dynamic, steps: i64) -> RhaiResultOf<Tensor> {

@@ -62,6 +62,8 @@ pub mod functions {
     ///
     /// - `path`: relative to the run folder, the current folder or the script's
     ///
+    /// Errors: a file that is not there, is damaged or may not be read.
+    ///
     /// ```rhai
     /// write_image("example.png", ones([3, 4, 5]));
     /// let image = read_image("example.png");

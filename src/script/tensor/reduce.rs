@@ -53,9 +53,9 @@ reductions! {
     ///
     /// ```rhai
     /// let x = tensor([[1, 2], [3, 4]]);
-    /// assert(x.sum().item() == 10);
-    /// assert(x.sum(0).to_array() == [4, 6]);
-    /// assert(x.sum([0, 1], true).shape == [1, 1]);
+    /// print(x.sum().item());             //> 10
+    /// print(x.sum(0).to_array());        //> [4, 6]
+    /// print(x.sum([0, 1], true).shape);  //> [1, 1]
     /// ```
     sum "sum": |x| x.sum(), |x, dims, keepdim| x.sum_dims(dims, keepdim);
 
@@ -66,8 +66,8 @@ reductions! {
     ///
     /// ```rhai
     /// let x = tensor([[1.0, 2.0], [3.0, 4.0]]);
-    /// assert(x.mean().item() == 2.5);
-    /// assert(x.mean(1).to_array() == [1.5, 3.5]);
+    /// print(x.mean().item());       //> 2.5
+    /// print(x.mean(1).to_array());  //> [1.5, 3.5]
     /// ```
     mean "mean": |x| x.mean(), |x, dims, keepdim| x.mean_dims(dims, keepdim);
 
@@ -261,9 +261,9 @@ mod measures {
     ///
     /// ```rhai
     /// let x = tensor([[3.0, -4.0], [0.0, 2.0]]);
-    /// assert(x[0].norm().item() == 5.0);
-    /// assert(x.norm("inf").item() == 4.0);
-    /// assert(x.norm(1, 1).to_array() == [7.0, 2.0]);
+    /// print(x[0].norm().item());      //> 5.0
+    /// print(x.norm("inf").item());    //> 4.0
+    /// print(x.norm(1, 1).to_array()); //> [7.0, 2.0]
     /// ```
     #[rhai_fn(return_raw)]
     pub fn norm(x: Tensor) -> RhaiResultOf<Tensor> {
