@@ -212,7 +212,10 @@ mod tests {
         assert_eq!(x.to_string(), text);
         assert_eq!(format!("{x:?}"), text);
         let large = Tensor::from_i64(&[i64::MAX], &[])?;
-        assert_eq!(large.to_string(), format!("tensor(int64, [], {})", i64::MAX));
+        assert_eq!(
+            large.to_string(),
+            format!("tensor(int64, [], {})", i64::MAX)
+        );
         assert_eq!(
             counting(3)?.leaf()?.to_string(),
             "tensor(float32, [3], requires_grad, [0.0000, 1.0000, 2.0000])"
