@@ -1,7 +1,9 @@
-//! What people look at: tables, the paper's comparison, progress.
+//! What people look at: tables, the paper's comparison, progress, pictures, plots.
 
 mod numbers;
 mod paper;
+pub mod picture;
+pub mod plot;
 mod progress;
 mod table;
 
