@@ -241,6 +241,8 @@ fn sample(of_type: &str) -> &'static str {
         "array" => "[]",
         "tensor" | "any" => "zeros([2, 2])",
         "model" => "sequential([Linear(3, 2)])",
+        "closure" => "|x| x",
+        "batch" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test.batch(2)",
         "split" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test",
         other => panic!("the test has no value of type {other}"),
     }

@@ -47,7 +47,7 @@ fn creation() {
         &[
             (
                 "tensor([[1, 2], [3, 4]])",
-                "tensor(int64, [2, 2])\n[[1, 2],\n [3, 4]]",
+                "tensor(int64, [2, 2], cpu, 1 .. 4)\n[[1, 2],\n [3, 4]]",
             ),
             ("tensor([1, 2.5])", "tensor(float32, [2], [1.0000, 2.5000])"),
             ("tensor([true, false])", "tensor(bool, [2], [true, false])"),

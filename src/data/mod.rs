@@ -11,6 +11,7 @@ mod image;
 mod resize;
 mod shapes;
 mod split;
+mod tensors;
 #[cfg(test)]
 mod testing;
 mod transform;
@@ -19,6 +20,7 @@ pub use batches::{Batch, BatchOptions, Batches};
 pub use decode::read_image;
 pub use image::{Image, write_png};
 pub use split::Split;
+pub use tensors::images;
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
 use super::module::{Entry, Module, join};
+use super::watch::Watch;
 use crate::torch::Tensor;
 use crate::{Result, interrupt};
 use std::rc::Rc;
@@ -29,11 +30,15 @@ impl Sequential {
 
 impl Module for Sequential {
     fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor> {
+        self.forward_watched(x, training, &mut Watch::nothing())
+    }
+
+    fn forward_watched(&self, x: &Tensor, training: bool, watch: &mut Watch) -> Result<Tensor> {
         let mut x = x.clone();
         for (name, layer) in &self.layers {
             interrupt::check()?;
-            x = layer
-                .forward(&x, training)
+            x = watch
+                .through(name, &**layer, &x, training)
                 .map_err(|error| error.context(format!("layer {name}, {}", layer.describe())))?;
         }
         Ok(x)

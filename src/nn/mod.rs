@@ -11,6 +11,8 @@ mod norm;
 mod normalize;
 mod resnet;
 mod stateless;
+mod summary;
+mod watch;
 mod weights;
 
 pub use container::Sequential;
@@ -22,4 +24,5 @@ pub use norm::BatchNorm2d;
 pub use normalize::Normalize;
 pub use resnet::{Depth, ResNetOptions, Stem, resnet};
 pub use stateless::Stateless;
+pub use watch::{Output, Watch};
 pub use weights::{Head, LoadReport};

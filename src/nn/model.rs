@@ -1,5 +1,6 @@
 use super::module::{Entry, Module, entries};
 use super::normalize::Normalize;
+use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
 use crate::Result;
 use crate::torch::{self, Device, Dtype, Tensor, no_grad};
@@ -44,6 +45,10 @@ impl Model {
         &self.0.name
     }
 
+    pub(super) fn network(&self) -> &dyn Module {
+        &*self.0.network
+    }
+
     pub fn normalize(&self) -> &Normalize {
         &self.0.normalize
     }
@@ -84,6 +89,11 @@ impl Model {
 
     /// Logits `[n, outputs]` in the mode given, whatever the model's own is.
     pub fn forward_in(&self, x: &Tensor, training: bool) -> Result<Tensor> {
+        self.forward_watched(x, training, &mut Watch::nothing())
+    }
+
+    /// The same logits, while `watch` sees what each layer gives.
+    pub fn forward_watched(&self, x: &Tensor, training: bool, watch: &mut Watch) -> Result<Tensor> {
         let own = self.first_parameter();
         if let Some(own) = &own {
             let (device, dtype) = (own.device(), own.dtype()?);
@@ -99,7 +109,7 @@ impl Model {
         let x = self.0.normalize.forward(x)?;
         // Convolutions are a third faster on images whose channels lie side by side.
         let x = if x.ndim() == 4 { x.channels_last()? } else { x };
-        self.0.network.forward(&x, training)
+        self.0.network.forward_watched(&x, training, watch)
     }
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.
@@ -225,22 +235,6 @@ impl Model {
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         torch::safetensors::to_bytes(&self.state_dict())
     }
-
-    /// Layers with their parameter counts, one a line.
-    pub fn summary(&self) -> String {
-        let parameters: usize = self.parameters().iter().map(|(_, t)| t.numel()).sum();
-        let mut text = format!("{self}\n");
-        for (name, layer) in self.0.network.children() {
-            let count: usize = entries(layer)
-                .iter()
-                .filter(|(_, entry)| matches!(entry, Entry::Parameter(_)))
-                .map(|(_, entry)| entry.tensor().numel())
-                .sum();
-            text += &format!("  {name:<12} {:<48} {count:>12}\n", layer.describe());
-        }
-        text += &format!("  {:<61} {parameters:>12}", "parameters");
-        text
-    }
 }
 
 /// The first `classes` columns of logits `[n, outputs]`; all of them where not known.
@@ -263,6 +257,7 @@ pub fn class_logits(logits: &Tensor, classes: Option<i64>) -> Result<Tensor> {
     }
 }
 
+/// One line: the kind, outputs, dtype, device and mode.
 impl std::fmt::Display for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let dtype = self.dtype().map_or("?", Dtype::name);

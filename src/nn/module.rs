@@ -1,3 +1,4 @@
+use super::watch::Watch;
 use crate::Result;
 use crate::torch::Tensor;
 
@@ -22,6 +23,16 @@ impl Entry {
 pub trait Module {
     /// The output for a batch. `training` decides what dropout and batch normalisation do.
     fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor>;
+
+    /// The same output; a network shows `watch` what each of its layers gives.
+    fn forward_watched(&self, x: &Tensor, training: bool, _watch: &mut Watch) -> Result<Tensor> {
+        self.forward(x, training)
+    }
+
+    /// The shape of the input that it was made for, where that is known.
+    fn natural_input(&self) -> Option<Vec<i64>> {
+        None
+    }
 
     /// Calls `visit` with the name and tensor of each parameter and buffer, in the order of
     /// PyTorch's `state_dict`.

@@ -9,6 +9,7 @@ use super::model::Model;
 use super::module::{Entry, Module, join};
 use super::norm::BatchNorm2d;
 use super::normalize::Normalize;
+use super::watch::Watch;
 use crate::torch::{self, Tensor};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
@@ -194,24 +195,34 @@ impl ResNet {
 
 impl Module for ResNet {
     fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor> {
+        self.forward_watched(x, training, &mut Watch::nothing())
+    }
+
+    fn forward_watched(&self, x: &Tensor, training: bool, watch: &mut Watch) -> Result<Tensor> {
         ensure!(
             x.ndim() == 4 && x.shape()[1] == 3,
             "images must be [n, 3, h, w], got {}",
             x.signature()
         );
-        let mut x = self
-            .bn1
-            .forward(&self.conv1.forward(x, training)?, training)?
-            .relu()?;
+        let mut x = watch.through("conv1", &self.conv1, x, training)?;
+        x = watch.through("bn1", &self.bn1, &x, training)?.relu()?;
         if self.stem == Stem::Imagenet {
             x = x.max_pool2d(3, 2, 1)?;
         }
-        for stage in &self.stages {
+        for (at, stage) in self.stages.iter().enumerate() {
             interrupt::check()?;
-            x = stage.forward(&x, training)?;
+            x = watch.through(format_args!("layer{}", at + 1), stage, &x, training)?;
         }
-        self.fc
-            .forward(&x.adaptive_avg_pool2d(1)?.flatten(1, -1)?, training)
+        let features = x.adaptive_avg_pool2d(1)?.flatten(1, -1)?;
+        watch.through("fc", &self.fc, &features, training)
+    }
+
+    fn natural_input(&self) -> Option<Vec<i64>> {
+        let side = match self.stem {
+            Stem::Imagenet => 224,
+            Stem::Small => 32,
+        };
+        Some(vec![1, 3, side, side])
     }
 
     fn visit(&self, prefix: &str, visit: &mut dyn FnMut(String, Entry)) {
@@ -279,15 +290,21 @@ impl Block {
 
 impl Module for Block {
     fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor> {
+        self.forward_watched(x, training, &mut Watch::nothing())
+    }
+
+    fn forward_watched(&self, x: &Tensor, training: bool, watch: &mut Watch) -> Result<Tensor> {
         let mut out = x.clone();
         for (at, (conv, norm)) in self.layers.iter().enumerate() {
             if at > 0 {
                 out = out.relu()?;
             }
-            out = norm.forward(&conv.forward(&out, training)?, training)?;
+            let number = at + 1;
+            out = watch.through(format_args!("conv{number}"), conv, &out, training)?;
+            out = watch.through(format_args!("bn{number}"), norm, &out, training)?;
         }
         let shortcut = match &self.downsample {
-            Some(downsample) => downsample.forward(x, training)?,
+            Some(downsample) => watch.through("downsample", downsample, x, training)?,
             None => x.clone(),
         };
         out.add(&shortcut)?.relu()

@@ -1,11 +1,13 @@
-//! What people look at: tables, the paper's comparison, progress.
+//! What people look at: tables, the paper's comparison, progress, pictures, plots.
 
 mod numbers;
 mod paper;
+pub mod picture;
+pub mod plot;
 mod progress;
 mod table;
 
-pub use numbers::{binary_size, precise_duration};
+pub use numbers::{binary_size, precise_duration, short, thousands};
 pub use paper::{Scores, paper_table};
 pub use progress::{Progress, Screen};
 pub use table::{Cell, Format, Row, Table};

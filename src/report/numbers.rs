@@ -22,6 +22,19 @@ pub fn short(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
+/// Digits in groups of three: `25,557,032`.
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// `9 s`, `2 min 05 s`, `1 h 02 min`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
@@ -89,6 +102,12 @@ mod tests {
         for (value, text) in shown {
             assert_eq!(short(value), text);
         }
+    }
+
+    #[test]
+    fn long_numbers_have_groups() {
+        let shown = [0, 999, 1000, 25_557_032].map(thousands);
+        assert_eq!(shown, ["0", "999", "1,000", "25,557,032"]);
     }
 
     #[test]

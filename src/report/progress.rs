@@ -2,6 +2,7 @@
 
 use super::numbers::{duration, short};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -128,6 +129,15 @@ impl Progress {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let State {
+            title, total, done, ..
+        } = &self.state;
+        write!(f, "{title}: {done}/{total} images")
     }
 }
 

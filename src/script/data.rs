@@ -8,6 +8,7 @@ use crate::torch::{Dtype, Tensor};
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::Deserialize;
+use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -98,6 +99,14 @@ fn walk(batches: Batches) -> Box<dyn Iterator<Item = RhaiResultOf<Dynamic>>> {
 }
 
 impl Batch {
+    pub fn images(&self) -> &Tensor {
+        &self.x
+    }
+
+    pub fn labels(&self) -> &Tensor {
+        &self.y
+    }
+
     fn new(batch: data::Batch) -> Result<Self> {
         let n = batch.labels.len() as i64;
         let shape = [n, 3, batch.height as i64, batch.width as i64];
@@ -109,6 +118,56 @@ impl Batch {
             indices: batch.indices,
             number: batch.number,
         })
+    }
+}
+
+impl Batches {
+    /// How many there are; none for batches of no images.
+    fn count(&self) -> Option<usize> {
+        let (n, size) = (self.split.images.len(), self.options.batch_size);
+        match self.options.drop_last {
+            true => n.checked_div(size),
+            false => (size > 0).then(|| n.div_ceil(size)),
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (set, images) = (&self.set, &self.images);
+        let (name, n, classes) = (images.name(), images.len(), set.classes.len());
+        let size = format!("[3, {}, {}]", set.height, set.width);
+        write!(
+            f,
+            "{name} split of {}: {n} images {size}, {classes} classes",
+            set.name
+        )
+    }
+}
+
+impl fmt::Display for Batches {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let options = &self.options;
+        let order = match options.shuffle {
+            true => format!("shuffled for epoch {}", options.epoch),
+            false => "in order".to_owned(),
+        };
+        write!(
+            f,
+            "batches({} of {} images, {} split of {}, {order}{})",
+            self.count().unwrap_or(0),
+            options.batch_size,
+            self.split.images.name(),
+            self.split.set.name,
+            if options.augment { ", augmented" } else { "" }
+        )
+    }
+}
+
+impl fmt::Display for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (x, y) = (self.x.signature(), self.y.signature());
+        write!(f, "batch {}: x {x}, y {y}", self.number)
     }
 }
 
@@ -271,6 +330,39 @@ pub mod functions {
         )
     }
 
+    /// The split in one line: its name and data set, images, classes.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// assert(test.to_string() == "test split of shapes: 20 images [3, 32, 32], 10 classes");
+    /// ```
+    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    pub fn split_to_string(split: &mut Split) -> String {
+        split.to_string()
+    }
+
+    /// The batches in one line: how many of which size, from which split, in which order.
+    ///
+    /// ```rhai
+    /// let batches = dataset("shapes", #{ test: 50 }).test.batches(#{ batch_size: 20 });
+    /// assert(batches.to_string().starts_with("batches(3 of 20 images, test split of shapes"));
+    /// ```
+    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    pub fn batches_to_string(batches: &mut Batches) -> String {
+        batches.to_string()
+    }
+
+    /// The batch in one line: its place in the pass, the images and the labels.
+    ///
+    /// ```rhai
+    /// let batch = dataset("shapes").test.batch(4);
+    /// assert(batch.to_string() == "batch 0: x float32[4, 3, 32, 32], y int64[4]");
+    /// ```
+    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    pub fn batch_to_string(batch: &mut Batch) -> String {
+        batch.to_string()
+    }
+
     /// How many images there are.
     ///
     /// ```rhai
@@ -413,21 +505,11 @@ pub mod functions {
         split: Split,
         options: Map,
     ) -> RhaiResultOf<i64> {
-        let BatchOptions {
-            batch_size,
-            drop_last,
-            ..
-        } = loading(&context, options)?;
-        if batch_size == 0 {
-            return Err("`batch_size` must be at least 1, got 0".into());
+        let options = loading(&context, options)?;
+        match (Batches { split, options }).count() {
+            Some(count) => Ok(count as i64),
+            None => Err("`batch_size` must be at least 1, got 0".into()),
         }
-        let n = split.images.len();
-        let count = if drop_last {
-            n / batch_size
-        } else {
-            n.div_ceil(batch_size)
-        };
-        Ok(count as i64)
     }
 
     /// The first `n` images as one batch.

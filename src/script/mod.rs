@@ -26,6 +26,7 @@ mod permissions;
 mod resolver;
 mod run;
 mod sentences;
+mod show;
 mod sources;
 mod tensor;
 pub mod thread;
@@ -63,6 +64,7 @@ pub fn domains() -> Vec<Domain> {
         ("train", train::module),
         ("data", data::module),
         ("run", run::module),
+        ("show", show::module),
     ]
 }
 

@@ -3,12 +3,13 @@
 use super::host::Host;
 use super::label::Outputs;
 use super::names::a_type;
-use super::{RhaiResultOf, options};
+use super::{RhaiResultOf, convert, options};
 use crate::files;
 use crate::nn::{
     self, BatchNorm2d, Depth, Head, Linear, LoadReport, Model, Module as Network, Normalize,
     ResNetOptions, Sequential, Stateless, Stem,
 };
+use crate::report::Table;
 use crate::torch::{self, Dtype, Tensor};
 use crate::{Error, Result};
 use rhai::plugin::*;
@@ -100,6 +101,18 @@ struct Pooling {
 struct Loading {
     #[serde(default)]
     head: Head,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Levels {
+    #[serde(default = "all_levels")]
+    depth: usize,
+}
+
+/// More than any network here has.
+fn all_levels() -> usize {
+    8
 }
 
 fn one() -> i64 {
@@ -732,23 +745,69 @@ pub mod functions {
         ]))
     }
 
-    /// A table of the layers with their parameter counts.
+    /// A table of the layers: what each gives and how many parameters it has. `print(model)`
+    /// shows the top level.
+    ///
+    /// - `shape` (default that of the images which a ResNet was made for: 224 pixels, 32 with
+    ///   the small stem; none for `sequential`, whose outputs are then left out): of the input,
+    ///   such as `[1, 3, 32, 32]`
+    /// - `depth` (default 8 with a shape, 1 without): levels of layers within layers
+    ///
+    /// The outputs come from a pass of zeros in eval mode without gradients; nothing of the
+    /// model changes.
+    ///
+    /// Errors: whatever a layer says about an input of this shape.
     ///
     /// ```rhai
-    /// assert(sequential([Linear(3, 2)]).summary().contains("Linear(3, 2)"));
+    /// let model = sequential([Conv2d(3, 8, 3), ReLU(), Flatten(), Linear(288, 10)]);
+    /// let table = model.summary([1, 3, 8, 8]);
+    /// assert(table.to_string().contains("[1, 8, 6, 6]"));
+    ///
+    /// let model = resnet18(#{ outputs: 10, stem: "small" });
+    /// let blocks = model.summary([1, 3, 32, 32], #{ depth: 2 }).to_string();
+    /// assert(blocks.contains("BasicBlock") && !blocks.contains("downsample"));
     /// ```
-    #[rhai_fn(name = "summary")]
-    pub fn summary(model: Model) -> String {
-        model.summary()
+    #[rhai_fn(name = "summary", return_raw)]
+    pub fn summary(model: Model, shape: Array) -> RhaiResultOf<Table> {
+        summary_with(model, shape, Map::new())
     }
 
-    /// The model in one line: its kind, outputs, dtype, device and mode.
+    #[rhai_fn(name = "summary", return_raw)]
+    pub fn summary_of_natural_input(model: Model) -> RhaiResultOf<Table> {
+        Ok(model.summary(None, 1)?)
+    }
+
+    #[rhai_fn(name = "summary", return_raw)]
+    pub fn summary_with(model: Model, shape: Array, options: Map) -> RhaiResultOf<Table> {
+        let Levels { depth } = options::read("summary", options)?;
+        let shape = convert::integers("shape", shape.into())?;
+        Ok(model.summary(Some(&shape), depth)?)
+    }
+
+    /// The model as `print` shows it: a table of its layers, outputs and parameter counts.
     ///
     /// ```rhai
-    /// assert(resnet18(#{ outputs: 2 }).to_string().contains("ResNet-18"));
+    /// let text = resnet18(#{ outputs: 2, stem: "small" }).to_string();
+    /// assert(text.contains("ResNet-18") && text.contains("[1, 512, 4, 4]"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(name = "to_string", name = "print")]
     pub fn model_to_string(model: &mut Model) -> String {
+        // A size that does not fit into memory is no reason not to show the rest.
+        match model.summary(None, 1) {
+            Ok(table) => table.to_string().trim_end().to_owned(),
+            Err(_) => model.to_string(),
+        }
+    }
+
+    /// The model in one line, as it is shown inside of arrays and maps: its kind, outputs,
+    /// dtype, device and mode.
+    ///
+    /// ```rhai
+    /// let model = resnet18(#{ outputs: 2 });
+    /// assert(model.to_debug() == "ResNet-18(2 classes, float32, cpu, train mode)");
+    /// ```
+    #[rhai_fn(name = "to_debug", name = "debug")]
+    pub fn model_to_debug(model: &mut Model) -> String {
         model.to_string()
     }
 

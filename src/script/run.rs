@@ -211,22 +211,29 @@ pub mod functions {
             .collect())
     }
 
-    /// The evaluation in one line.
+    /// The evaluation in one line: images, error, imbalance and the worst class.
     ///
     /// ```rhai
-    /// assert(evaluation(2).to_string().contains("0 images"));
+    /// let result = evaluation(2);
+    /// result.add(tensor([0, 0]), tensor([0, 1]), ());
+    /// let text = "evaluation(2 images, error 50.00 %, imbalance 50.00 %, worst class 1: 100.00 %)";
+    /// assert(result.to_string() == text);
     /// ```
     #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
     pub fn evaluation_to_string(evaluation: &mut Evaluation) -> String {
         let counts = evaluation.0.borrow();
-        let percent =
-            |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{:.2} %", 100.0 * v));
-        format!(
-            "evaluation({} images, error {}, imbalance {})",
-            counts.top1().images(),
-            percent(counts.error()),
-            percent(counts.top1().imbalance())
-        )
+        let top1 = counts.top1();
+        let mut parts = vec![format!("{} images", top1.images())];
+        let mut add = |name: &str, value: Option<f64>| {
+            parts.extend(value.map(|value| format!("{name} {:.2} %", 100.0 * value)));
+        };
+        add("error", top1.error());
+        add("error by all correct labels", counts.real_error());
+        add("imbalance", top1.imbalance());
+        if let Some(worst) = top1.worst() {
+            add(&format!("worst class {}:", worst.class), Some(worst.error));
+        }
+        format!("evaluation({})", parts.join(", "))
     }
 
     /// By how many percent `new` lies below `base`: 100 (base - new) / base; `()` for base 0.
@@ -293,6 +300,23 @@ pub mod functions {
             record.add_time(&title, took);
             Ok(())
         })?)
+    }
+
+    /// How far the loop is, in one line.
+    ///
+    /// ```rhai
+    /// let bar = progress("training", 64);
+    /// bar.advance(16, #{});
+    /// assert(bar.to_string() == "training: 16/64 images");
+    /// bar.finish();
+    /// assert(bar.to_string() == "finished");
+    /// ```
+    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    pub fn progress_to_string(bar: &mut Progress) -> String {
+        match &*bar.0.borrow() {
+            Some(bar) => bar.to_string(),
+            None => "finished".to_owned(),
+        }
     }
 
     /// Adds a row to the run's `metrics.csv`.
@@ -452,13 +476,25 @@ pub mod functions {
         Ok(host.recording(|record| table.save(record.folder(), "table"))?)
     }
 
-    /// The table as text.
+    /// The table as text, in lines.
     ///
     /// ```rhai
     /// assert(table("errors", ["clean"], [["Adv", 0.25]]).to_string().contains("errors"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(name = "to_string", name = "print")]
     pub fn table_to_string(table: &mut Table) -> String {
-        table.to_string()
+        table.to_string().trim_end().to_owned()
+    }
+
+    /// The table in one line, as it is shown inside of arrays and maps.
+    ///
+    /// ```rhai
+    /// let t = table("errors", ["clean"], [["Adv", 0.25]]);
+    /// assert(t.to_debug() == "table \"errors\": 1 x 1");
+    /// ```
+    #[rhai_fn(name = "to_debug", name = "debug")]
+    pub fn table_to_debug(table: &mut Table) -> String {
+        let (rows, columns) = (table.rows.len(), table.columns.len());
+        format!("table {:?}: {rows} x {columns}", table.title)
     }
 }

@@ -117,6 +117,17 @@ pub mod functions {
         rhai::serde::to_dynamic(optimizer.0.options())
     }
 
+    /// The optimiser in one line: its options, the learning rate as it is now, parameters.
+    ///
+    /// ```rhai
+    /// let text = sgd(sequential([Linear(3, 2)]), #{ lr: 0.1 }).to_string();
+    /// assert(text.starts_with("sgd(lr: 0.1,") && text.ends_with("8 parameters in 2 tensors"));
+    /// ```
+    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    pub fn optimizer_to_string(optimizer: &mut Optimizer) -> String {
+        optimizer.0.to_string()
+    }
+
     /// Writes the momentum of every parameter to a safetensors file, whole or not at all.
     ///
     /// ```rhai
@@ -198,6 +209,17 @@ pub mod functions {
     /// ```
     pub fn factor(schedule: Schedule, s: i64) -> f64 {
         schedule.factor(s)
+    }
+
+    /// The schedule in one line.
+    ///
+    /// ```rhai
+    /// let cosine = schedule("cosine", #{ total: 10 });
+    /// assert(cosine.to_string() == "cosine(total: 10, warmup: 0)");
+    /// ```
+    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    pub fn schedule_to_string(schedule: &mut Schedule) -> String {
+        schedule.to_string()
     }
 
     /// Seeds libtorch's generator for one step: by the run's seed, a purpose and two counters.

@@ -123,6 +123,12 @@ impl Tensor {
         self.reshape(&[n, -1])?.norm_dims(p, &[1], false)
     }
 
+    /// The smallest and the largest entry, in one pass; NaN where there is one.
+    pub fn amin_amax(&self) -> Result<(Tensor, Tensor)> {
+        let flat = self.detach()?.reshape(&[-1])?;
+        flat.pair("aminmax", flat.0.f_aminmax(None, false))
+    }
+
     /// Largest entries along a dimension, and where they are.
     pub fn max_dim(&self, dim: i64, keepdim: bool) -> Result<(Tensor, Tensor)> {
         self.pair("max", self.0.f_max_dim(dim, keepdim))

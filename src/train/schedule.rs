@@ -3,6 +3,7 @@
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
+use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,6 +94,28 @@ impl Schedule {
                 let passed = milestones.iter().filter(|&&at| s >= at).count();
                 gamma.powi(i32::try_from(passed).unwrap_or(i32::MAX))
             }
+        }
+    }
+}
+
+/// The options that this kind heeds: `step(total: 20, milestones: [10, 15], gamma: 0.1)`.
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let ScheduleOptions {
+            total,
+            warmup,
+            milestones,
+            gamma,
+        } = &self.options;
+        let kind = match self.kind {
+            ScheduleKind::Cosine => "cosine",
+            ScheduleKind::Step => "step",
+            ScheduleKind::Constant => "constant",
+        };
+        write!(f, "{kind}(total: {total}, warmup: {warmup}")?;
+        match self.kind {
+            ScheduleKind::Step => write!(f, ", milestones: {milestones:?}, gamma: {gamma})"),
+            _ => f.write_str(")"),
         }
     }
 }

@@ -3,10 +3,12 @@
 //! w -= lr * (g + weight_decay * w + momentum * v). v starts as the first such gradient.
 
 use crate::Result;
+use crate::report::thousands;
 use crate::torch::autograd::gradients_where_used;
 use crate::torch::{Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
+use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,5 +188,25 @@ impl Sgd {
         }
         *self.velocity.borrow_mut() = loaded;
         Ok(())
+    }
+}
+
+impl fmt::Display for Sgd {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let SgdOptions {
+            momentum,
+            weight_decay,
+            nesterov,
+            ..
+        } = self.options;
+        let numbers: usize = self.parameters.iter().map(|(_, w)| w.numel()).sum();
+        write!(
+            f,
+            "sgd(lr: {}, momentum: {momentum}, weight_decay: {weight_decay}, nesterov: {nesterov}) \
+             on {} parameters in {} tensors",
+            self.lr(),
+            thousands(numbers),
+            self.parameters.len()
+        )
     }
 }

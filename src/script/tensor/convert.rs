@@ -198,7 +198,8 @@ pub mod functions {
         Ok(x.to_dtype(Dtype::Bool)?)
     }
 
-    /// The tensor as text: dtype, shape, device and a few values. `print` shows it.
+    /// The tensor as text, as `print` shows it: dtype, shape and a few values, of large ones
+    /// the device, the range and how many entries are NaN.
     ///
     /// ```rhai
     /// assert(tensor([1, 2]).to_string() == "tensor(int64, [2], [1, 2])");
@@ -207,13 +208,14 @@ pub mod functions {
         x.to_string()
     }
 
-    /// The tensor as text, as it is shown inside of arrays and maps.
+    /// The tensor in one line, as it is shown inside of arrays and maps.
     ///
     /// ```rhai
     /// assert(tensor([1, 2]).to_debug() == "tensor(int64, [2], [1, 2])");
+    /// assert(eye(9).to_debug() == "tensor(float32, [9, 9], cpu, 0.0000 .. 1.0000)");
     /// ```
     pub fn to_debug(x: Tensor) -> String {
-        x.to_string()
+        format!("{x:?}")
     }
 }
 

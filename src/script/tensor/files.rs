@@ -103,36 +103,12 @@ fn to_tensor(image: &Image) -> Result<Tensor> {
         .div(255.0)
 }
 
-/// What a tensor may be beyond [0, 1] by rounding.
-const ROUNDING: f64 = 1e-4;
-
+/// The one image of `[3, h, w]`, `[1, h, w]` or a batch of 1.
 fn to_image(tensor: &Tensor) -> Result<Image> {
     let shape = tensor.shape();
-    let (channels, height, width) = match shape[..] {
-        [channels @ (1 | 3), height, width] | [1, channels @ (1 | 3), height, width] => {
-            (channels, height, width)
-        }
-        _ => bail!("`image` must be [3, h, w] or [1, h, w], got {shape:?}"),
-    };
     ensure!(
-        tensor.numel() > 0 && tensor.dtype()?.is_float(),
-        "`image` must hold floating-point pixels in [0, 1], got {}",
-        tensor.signature()
+        matches!(shape[..], [1 | 3, _, _] | [1, 1 | 3, _, _]),
+        "`image` must be [3, h, w] or [1, h, w], got {shape:?}"
     );
-    let (low, high) = (tensor.amin()?.item()?, tensor.amax()?.item()?);
-    // NaN, which spreads to both, is neither.
-    ensure!(
-        low >= -ROUNDING && high <= 1.0 + ROUNDING,
-        "`image` must lie in [0, 1], got values from {low} to {high}"
-    );
-    let pixels = tensor
-        .detach()?
-        .reshape(&[channels, height, width])?
-        .expand(&[3, height, width])?
-        .clamp(0.0, 1.0)?
-        .mul(255.0)?
-        .round()?
-        .permute(&[1, 2, 0])?
-        .to_vec_u8()?;
-    Image::new(width as usize, height as usize, pixels)
+    Ok(data::images("image", tensor)?.remove(0))
 }
