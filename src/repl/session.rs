@@ -231,6 +231,16 @@ impl Session {
         }
     }
 
+    /// The name under which something is documented: `t::fit` after `import "std/train" as t` is
+    /// `train::fit`.
+    pub fn documented(&self, name: &str) -> String {
+        let found = name.split_once("::");
+        match found.and_then(|(alias, function)| Some((self.module(alias)?, function))) {
+            Some((module, function)) => format!("{module}::{function}"),
+            None => name.to_owned(),
+        }
+    }
+
     /// What the library module imported as `alias` is called in the documentation.
     fn module(&self, alias: &str) -> Option<&str> {
         self.imports.get(alias)?.path.strip_prefix("std/")
