@@ -251,8 +251,11 @@ fn finish(ending: Ending) -> i32 {
     match ending {
         Ending::Finished => 0,
         Ending::Failed(report) => failed(&report),
-        Ending::Interrupted => {
+        Ending::Interrupted(checkpoints) => {
             eprintln!("interrupted");
+            for name in checkpoints {
+                eprintln!("checkpoint in the run folder: {name}");
+            }
             INTERRUPTED
         }
     }

@@ -288,17 +288,65 @@ mod interrupts {
         let mut ready = [0; 6];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
         std::thread::sleep(Duration::from_millis(50));
-        let start = Instant::now();
         // SAFETY: a signal to a child of ours that is still running.
         unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
         let outcome = Outcome::of(child.wait_with_output().unwrap());
         assert_eq!(outcome.code, Some(130), "{outcome:?}");
         assert_eq!(outcome.stderr, "interrupted\n");
+    }
+
+    /// The step is finished; weights, momentum and the record so far are there.
+    #[test]
+    fn a_training_leaves_a_checkpoint() {
+        let session = Session::script(
+            "import \"std/train\" as train;\n\
+             let data = dataset(\"shapes\", #{ train: 100, test: 10 });\n\
+             let model = sequential([Flatten(), Linear(3072, 10)]);\n\
+             let steps = #{ done: 0 };\n\
+             train::fit(model, data.train, #{\n\
+                 name: \"Adv\", epochs: 1000000, batch_size: 50,\n\
+                 optimizer: sgd(model, #{ lr: 0.01, momentum: 0.9 }),\n\
+                 loss: |x, y| {\n\
+                     steps.done += 1;\n\
+                     if steps.done == 5 { print(\"ready\"); sleep(0.3); }\n\
+                     cross_entropy(model.forward(x), y)\n\
+                 },\n\
+             });\n",
+        )
+        .args(&["--out", "run"]);
+        let mut child = session
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        // SAFETY: a signal to a child of ours that is still running.
+        unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+        let outcome = Outcome::of(child.wait_with_output().unwrap());
+        assert_eq!(outcome.code, Some(130), "{outcome:?}");
         assert!(
-            start.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            start.elapsed()
+            outcome.stderr.contains("Adv.stopped.model.safetensors"),
+            "{outcome:?}"
         );
+        let metrics = fs::read_to_string(session.path("run/metrics.csv")).unwrap();
+        let steps = metrics
+            .lines()
+            .filter(|line| line.starts_with("step,"))
+            .count();
+        assert_eq!(
+            steps, 5,
+            "the fifth step was under way and is finished:\n{metrics}"
+        );
+        for file in [
+            "Adv.stopped.model.safetensors",
+            "Adv.stopped.optimizer.safetensors",
+        ] {
+            assert!(session.path("run").join(file).is_file(), "{file}");
+        }
+        let record = fs::read_to_string(session.path("run/record.json")).unwrap();
+        assert!(record.contains("\"interrupted\""), "{record}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The engine carries the host in its default tag, so every native function reaches it with
 //! `Host::of(&context)`, from closures called by native code too. There is no global state.
 
+use super::checkpoint::{self, Training};
 use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
@@ -48,6 +49,8 @@ struct State {
     screen: RefCell<Screen>,
     /// What is kept of the run; examples and interactive sessions keep nothing.
     record: RefCell<Option<Record>>,
+    /// What is being trained.
+    trainings: RefCell<Vec<Training>>,
 }
 
 impl Host {
@@ -61,6 +64,7 @@ impl Host {
             printer: RefCell::new(Box::new(to_stdout)),
             screen: RefCell::new(Screen::silent()),
             record: RefCell::default(),
+            trainings: RefCell::default(),
             settings,
         })))
     }
@@ -208,6 +212,25 @@ impl Host {
     /// Shows progress, in a session that keeps no record.
     pub fn show_progress(&self) {
         *self.0.screen.borrow_mut() = Screen::stderr();
+    }
+
+    /// From now on a stop of the run leaves a checkpoint of this training behind.
+    pub(super) fn begin_training(&self, training: Training) {
+        self.end_training(&training.name);
+        self.0.trainings.borrow_mut().push(training);
+    }
+
+    pub(super) fn end_training(&self, name: &str) {
+        self.0.trainings.borrow_mut().retain(|it| it.name != name);
+    }
+
+    /// Writes checkpoints of what is being trained, in a run that keeps a record.
+    pub(super) fn write_checkpoints(&self) -> Result<Vec<String>> {
+        let recorded = self.0.record.borrow().is_some();
+        match recorded {
+            true => checkpoint::write(self, &self.0.trainings.borrow()),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// Where progress is shown.

@@ -9,7 +9,8 @@ use std::path::Path;
 /// How a run ended.
 pub enum Ending {
     Finished,
-    Interrupted,
+    /// With the names of the checkpoints in the run folder.
+    Interrupted(Vec<String>),
     /// With the report for the user.
     Failed(String),
 }
@@ -34,7 +35,10 @@ fn run_here(settings: Settings) -> Ending {
     let engine = engine(host.clone());
     let ending = match compile_and_run(&host, &engine) {
         Ok(()) => Ending::Finished,
-        Err(_) if interrupt::requested() => Ending::Interrupted,
+        Err(_) if interrupt::requested() => match host.write_checkpoints() {
+            Ok(written) => Ending::Interrupted(written),
+            Err(error) => Ending::Failed(format!("interrupted; no checkpoint: {error}\n")),
+        },
         Err(error) => Ending::Failed(report(&engine, &error)),
     };
     match (host.end_record(recorded(&ending)), ending) {
@@ -46,7 +50,7 @@ fn run_here(settings: Settings) -> Ending {
 fn recorded(ending: &Ending) -> run::Ending {
     match ending {
         Ending::Finished => run::Ending::Finished,
-        Ending::Interrupted => run::Ending::Interrupted,
+        Ending::Interrupted(_) => run::Ending::Interrupted,
         Ending::Failed(report) => run::Ending::Failed(report.trim_end().to_owned()),
     }
 }

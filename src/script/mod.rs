@@ -6,6 +6,7 @@
 mod attack;
 pub mod callback;
 mod check;
+mod checkpoint;
 mod convert;
 mod core;
 mod data;

@@ -1,14 +1,16 @@
 //! The domain `train`: the optimiser and the schedule of its learning rate.
 
+use super::callback;
+use super::checkpoint::Training;
 use super::host::Host;
 use super::names::a_type;
 use super::{RhaiResultOf, options};
 use crate::nn::Model;
 use crate::torch::{self, Tensor};
 use crate::train::{Schedule, ScheduleKind, ScheduleOptions, Sgd, SgdOptions};
-use crate::{files, seed};
+use crate::{files, interrupt, seed};
 use rhai::plugin::*;
-use rhai::{Array, Map};
+use rhai::{Array, FnPtr, Map};
 use std::rc::Rc;
 
 /// An optimiser as scripts hold it.
@@ -220,6 +222,57 @@ pub mod functions {
     #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
     pub fn schedule_to_string(schedule: &mut Schedule) -> String {
         schedule.to_string()
+    }
+
+    /// From now on a Ctrl-C that stops the run leaves the model's weights and the optimizer's
+    /// momentum in the run folder, as `NAME.stopped.model.safetensors` and
+    /// `NAME.stopped.optimizer.safetensors`. `train::fit` does this for what it trains.
+    ///
+    /// - `name`: of the training; a second one of this name takes the place of the first
+    ///
+    /// ```rhai
+    /// let model = sequential([Linear(3, 2)]);
+    /// let optimizer = sgd(model, #{ lr: 0.1 });
+    /// begin_training("Standard", model, optimizer);
+    /// for i in 0..3 {
+    ///     uninterrupted(|| optimizer.step(model.forward(rand([4, 3])).square().mean()));
+    /// }
+    /// end_training("Standard");
+    /// ```
+    pub fn begin_training(
+        context: NativeCallContext,
+        name: &str,
+        model: Model,
+        optimizer: Optimizer,
+    ) {
+        Host::of(&context).begin_training(Training {
+            name: name.to_owned(),
+            model,
+            optimizer: optimizer.0,
+        });
+    }
+
+    /// Ends what `begin_training` began: a stop writes no checkpoint of it any more.
+    ///
+    /// ```rhai
+    /// let model = sequential([Linear(3, 2)]);
+    /// begin_training("Standard", model, sgd(model, #{ lr: 0.1 }));
+    /// end_training("Standard");
+    /// ```
+    pub fn end_training(context: NativeCallContext, name: &str) {
+        Host::of(&context).end_training(name);
+    }
+
+    /// Runs a closure to its end before a Ctrl-C stops the run, such as one training step;
+    /// returns what it returns. A second Ctrl-C ends the program at once. In an interactive
+    /// session a Ctrl-C does not wait.
+    ///
+    /// ```rhai
+    /// assert(uninterrupted(|| 6 * 7) == 42);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn uninterrupted(context: NativeCallContext, work: FnPtr) -> RhaiResultOf<Dynamic> {
+        Ok(interrupt::deferred(|| callback::call(&context, &work, ()))?)
     }
 
     /// Seeds libtorch's generator for one step: by the run's seed, a purpose and two counters.
