@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn the_environment_says_what_a_terminal_shows() -> Result<()> {
-        let cases: &[(&[(&str, &str)], Protocol, Colours)] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], Protocol, Colours);
+        let cases: &[Case] = &[
             (&[], Protocol::Blocks, Colours::Grey),
             (&[("TERM", "dumb")], Protocol::None, Colours::Grey),
             (
