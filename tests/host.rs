@@ -165,6 +165,46 @@ fn an_error_shows_its_line_and_the_calls_that_led_there() {
         ]);
 }
 
+/// From the place of the error outwards: closures of two files, functions, native code.
+#[test]
+fn the_chain_of_calls_crosses_closures_and_imports() {
+    Session::script(
+        "import \"outer\" as outer;\nfn own(x) { x + missing::f() }\n\
+         import \"inner\" as missing;\n[0].map(|x| outer::run(|y| own(y)));\n",
+    )
+    .file(
+        "outer.rhai",
+        "import \"inner\" as inner;\nfn run(f) { let g = |x| f.call(x); inner::apply(g) }\n",
+    )
+    .file(
+        "inner.rhai",
+        "fn apply(f) { f.call(1) }\nfn f() { 1.lenn() }\n",
+    )
+    .fails(&[
+        "error: there is no function `lenn(int)`; did you mean `len`?\n \
+              --> inner.rhai:2:12\n  |\n2 | fn f() { 1.lenn() }\n  |            ^^^^\n\
+              in function `f`, called from main.rhai:2:26\n\
+              in function `own`, called from main.rhai:4:28\n\
+              in a closure, called from outer.rhai:2:27\n\
+              in a closure, called from inner.rhai:1:17\n\
+              in function `apply`, called from outer.rhai:2:43\n\
+              in function `run`, called from main.rhai:4:20\n\
+              in a closure, called from main.rhai:4:5\n\
+              in function `map`, called from main.rhai:4:5\n",
+    ]);
+    Session::script("import \"a\" as a;\n")
+        .file("a.rhai", "import \"b\" as b;\n")
+        .file("b.rhai", "fn f(x) { 1 / x }\nlet z = [0].map(|x| f(x));\n")
+        .fails(&[
+            "b.rhai:1:13\n",
+            "in function `f`, called from b.rhai:2:21\n\
+             in a closure, called from b.rhai:2:13\n\
+             in function `map`, called from b.rhai:2:13\n\
+             in module \"b\", imported from a.rhai:1:8\n\
+             in module \"a\", imported from main.rhai:1:8\n",
+        ]);
+}
+
 #[test]
 fn closures_called_by_native_code_know_their_host() {
     Session::script("import \"lib\" as lib;\nprint([1].map(|x| lib::f(|| seed())));\n")

@@ -4,12 +4,13 @@
 //! It reports only what certainly fails when it is reached. A method that no value has is
 //! accepted if the name occurs as a map's entry, which may hold a closure.
 
-use super::errors::finding;
+use super::errors::snippet;
 use super::functions::Functions;
 use super::host::{self, Host, Settings};
-use super::names::did_you_mean;
+use super::names::{did_you_mean, wrong_count};
 use super::resolver::{Location, library_call, locate};
 use super::sentences::sentence;
+use super::spans::Span;
 use super::{Failure, engine, ensure_size, thread};
 use rhai::{
     AST, ASTNode, Engine, EvalAltResult, Expr, FnAccess, FnCallExpr, Module, ParseErrorType,
@@ -109,11 +110,16 @@ const BUILT_IN: [&str; 10] = [
 
 impl Checker {
     fn report(&mut self, message: &str, position: Position) {
-        let place = self.host.place(position);
+        let span = self.host.place(position).map(Span::token);
+        self.add(message, position, span);
+    }
+
+    fn add(&mut self, message: &str, position: Position, span: Option<Span>) {
+        let shown = span.map(|span| snippet(&span)).unwrap_or_default();
         self.findings.insert(Finding {
             line: position.line().unwrap_or(0),
             column: position.position().unwrap_or(0),
-            text: finding(message, place.as_ref()),
+            text: format!("error: {message}\n{shown}"),
         });
     }
 
@@ -171,7 +177,8 @@ impl Checker {
     fn report_failure(&mut self, engine: &Engine, failure: &EvalAltResult, position: Position) {
         let place = self.host.place(position);
         let message = sentence(engine, failure, place.as_ref());
-        self.report(&message, position);
+        let span = place.map(|place| Span::of(engine, failure, place));
+        self.add(&message, position, span);
     }
 
     /// Follows the imports of a file.
@@ -373,15 +380,4 @@ impl Checker {
             did_you_mean(name, names)
         ))
     }
-}
-
-/// "`fit` takes 2 or 3 arguments, got 1".
-fn wrong_count(name: &str, counts: &BTreeSet<usize>, given: usize) -> String {
-    let counts: Vec<_> = counts.iter().map(usize::to_string).collect();
-    let noun = if counts == ["1"] {
-        "argument"
-    } else {
-        "arguments"
-    };
-    format!("`{name}` takes {} {noun}, got {given}", counts.join(" or "))
 }

@@ -28,8 +28,10 @@ mod run;
 mod sentences;
 mod show;
 mod sources;
+mod spans;
 mod tensor;
 pub mod thread;
+mod tokens;
 mod train;
 
 pub use check::check;

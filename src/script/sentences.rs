@@ -1,12 +1,13 @@
 //! Rhai's errors in one sentence of plain words each.
 
-use super::declared::{Outline, outline};
-use super::functions::Functions;
+use super::declared::{Named, Outline, outline};
+use super::functions::{Form, Functions};
 use super::host::Host;
-use super::names::{a_type, did_you_mean, type_word};
+use super::names::{a_type, did_you_mean, nearest, type_word, wrong_count};
 use super::resolver::library_call;
 use super::sources::Place;
 use rhai::{Dynamic, Engine, EvalAltResult, LexError, ParseErrorType};
+use std::collections::BTreeSet;
 
 /// The sentence for an error without its surroundings; `place` is where it was raised.
 pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Place>) -> String {
@@ -105,10 +106,16 @@ fn thrown(value: &Dynamic) -> String {
             .ok()
             .and_then(|map| map.get("message").cloned())
         {
-            Some(message) => lower_first(&message.to_string()),
+            Some(message) => caught(&message.to_string()),
             None => format!("the script threw {value}"),
         },
     }
+}
+
+/// The first line of what `catch` was told, without the place that Rhai names in its own words.
+fn caught(message: &str) -> String {
+    let first = message.lines().next().unwrap_or("");
+    lower_first(first.split(" @ '").next().unwrap_or(first))
 }
 
 fn arithmetic(text: &str) -> String {
@@ -120,6 +127,44 @@ fn arithmetic(text: &str) -> String {
         Some((what, terms)) => format!("{}: {terms}", lower_first(what)),
         None => lower_first(text),
     }
+}
+
+/// `purpose` is Rhai's: "to separate the items of this array literal".
+fn missing(token: &str, purpose: &str) -> String {
+    let of = |words: &[&str]| words.iter().any(|word| purpose.contains(word));
+    match (token, purpose) {
+        (";", _) => "`;` is missing at the end of this statement".into(),
+        (",", _) if of(&["array"]) => "`,` or `]` is missing in this array".into(),
+        (",", _) if of(&["map", "switch"]) => format!("`,` or `}}` is missing {purpose}"),
+        (",", _) if of(&["argument", "parameters"]) => format!("`,` or `)` is missing {purpose}"),
+        _ => format!("`{token}` is missing {purpose}"),
+    }
+}
+
+/// The forms of a function that are nearest to the types given: "(float) or (int)".
+fn nearest_forms(forms: &[Form], given: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let misfits = |form: &Form| {
+        let differ = form
+            .iter()
+            .zip(given)
+            .filter(|(wanted, given)| wanted != given && *wanted != "any")
+            .count();
+        (form.len().abs_diff(given.len()), differ)
+    };
+    let mut forms: Vec<_> = forms.iter().collect();
+    forms.sort_by_key(|form| misfits(form));
+    forms.dedup();
+    let more = forms.len().saturating_sub(SHOWN);
+    let mut shown: Vec<_> = forms
+        .iter()
+        .take(SHOWN)
+        .map(|form| format!("({})", form.join(", ")))
+        .collect();
+    if more > 0 {
+        shown.push(format!("{more} other forms"));
+    }
+    shown.join(" or ")
 }
 
 fn reserved_eval() -> String {
@@ -147,22 +192,35 @@ impl Scene<'_> {
         let Some(outline) = &self.outline else {
             return format!("there is no variable `{name}`");
         };
+        if let Some(name) = name.strip_prefix("global::") {
+            return self.unknown_constant(outline, name);
+        }
         let same = outline
             .variables
             .iter()
             .find(|variable| variable.name == name);
         match (same, &outline.within) {
-            (Some(variable), _) if variable.module => {
+            (Some(variable), _) if variable.kind == Named::Module => {
                 format!("`{name}` is a module; its functions are called as `{name}::function(...)`")
             }
-            (Some(variable), Some(function)) if variable.global => format!(
-                "`{name}` is declared outside of function `{function}`, and a `fn` sees no \
-                 outer variables; pass it as an argument or write a closure"
-            ),
+            (Some(variable), Some(function)) if variable.global => {
+                let way = match variable.kind {
+                    Named::Constant => format!("a constant of the file is `global::{name}` there"),
+                    _ => "pass it as an argument or write a closure".into(),
+                };
+                format!(
+                    "`{name}` is declared outside of function `{function}`, and a `fn` sees no \
+                     outer variables; {way}"
+                )
+            }
             (Some(_), _) => {
                 format!("`{name}` does not exist here: it is declared later or in another block")
             }
-            _ if outline.functions.iter().any(|function| function == name) => {
+            _ if outline
+                .functions
+                .iter()
+                .any(|function| function.name == name) =>
+            {
                 format!("`{name}` is a function; a variable can hold it as `Fn(\"{name}\")`")
             }
             _ => {
@@ -175,31 +233,52 @@ impl Scene<'_> {
         }
     }
 
+    /// `global::NAME` stands for a constant at the top of the file, once it has its value.
+    fn unknown_constant(&self, outline: &Outline, name: &str) -> String {
+        let mut globals = outline.variables.iter().filter(|it| it.global);
+        match globals.clone().find(|it| it.name == name) {
+            Some(it) if it.kind == Named::Constant => {
+                format!("`global::{name}` has no value yet: the constant is declared further down")
+            }
+            Some(_) => format!(
+                "`global::{name}` must be a constant: declare it with `const`, or pass it as an \
+                 argument"
+            ),
+            None => {
+                let constants = globals.by_ref().filter(|it| it.kind == Named::Constant);
+                let near = did_you_mean(name, constants.map(|it| it.name.as_str()));
+                format!("there is no constant `{name}` at the top of the file{near}")
+            }
+        }
+    }
+
     /// `signature` is Rhai's: "clamp (f64, &str | ImmutableString | String)".
     fn unknown_function(&self, signature: &str) -> String {
         let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
         let given: Vec<_> = types
-            .trim_end_matches(')')
+            .strip_suffix(')')
+            .unwrap_or(types)
             .split(", ")
             .filter(|name| !name.is_empty())
             .map(type_word)
             .collect();
-        let call = format!("{name}({})", given.join(", "));
+        let types = given.join(", ");
+        let of_nothing = match given.iter().any(|word| word == "()") {
+            true => self.where_nothing_comes_from(),
+            false => String::new(),
+        };
         if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             return match given.as_slice() {
                 [a, b] => format!(
-                    "`{name}` is not defined for {} and {}",
+                    "`{name}` is not defined for {} and {}{of_nothing}",
                     a_type(a),
                     a_type(b)
                 ),
-                _ => format!("`{name}` is not defined for {}", given.join(", ")),
+                _ => format!("`{name}` is not defined for {types}{of_nothing}"),
             };
         }
         if let Some((module, function)) = name.rsplit_once("::") {
-            return format!(
-                "module `{module}` has no function `{function}({})`",
-                given.join(", ")
-            );
+            return format!("module `{module}` has no function `{function}({types})`");
         }
         let outline = self.outline.as_ref();
         if outline.is_some_and(|outline| outline.variables.iter().any(|v| v.name == name)) {
@@ -210,26 +289,55 @@ impl Scene<'_> {
         let functions = Functions::of(self.engine);
         let forms = functions.forms(name);
         if !forms.is_empty() {
-            const SHOWN: usize = 4;
-            let mut shown: Vec<_> = forms
-                .iter()
-                .map(|form| format!("{name}({})", form.join(", ")))
-                .collect();
-            // Those with the right number of arguments are the likelier intention.
-            shown.sort_by_key(|form| form.split(", ").count().abs_diff(given.len()));
-            shown.dedup();
-            shown.truncate(SHOWN);
-            return format!("there is no `{call}`; there is {}", shown.join(", "));
+            return format!(
+                "`{name}` takes {}, got ({types}){of_nothing}",
+                nearest_forms(forms, &given)
+            );
         }
         let own = outline.map_or(&[][..], |outline| &outline.functions);
-        if own.iter().any(|function| function == name) {
-            return format!("function `{name}` does not take {} arguments", given.len());
+        let counts: BTreeSet<usize> = own
+            .iter()
+            .filter(|function| function.name == name)
+            .map(|function| function.parameters)
+            .collect();
+        if !counts.is_empty() {
+            return wrong_count(name, &counts, given.len());
         }
         if let Some(advice) = library_call(name) {
             return advice;
         }
-        let names = functions.names().chain(own.iter().map(String::as_str));
-        format!("there is no function `{call}`{}", did_you_mean(name, names))
+        let names = own.iter().map(|function| function.name.as_str());
+        format!(
+            "there is no function `{name}({types})`{}",
+            did_you_mean(name, functions.names().chain(names))
+        )
+    }
+
+    /// A note for an operation on `()`: most often a map's key is misspelt.
+    fn where_nothing_comes_from(&self) -> String {
+        let keys = self.known_keys();
+        let functions = Functions::of(self.engine);
+        let read = self.outline.iter().flat_map(|outline| &outline.read);
+        let misspelt = read
+            .filter(|name| !keys.contains(*name))
+            .filter(|name| functions.forms(&format!("get${name}")).is_empty())
+            .find_map(|name| Some((name, nearest(name, keys.iter().map(String::as_str))?)));
+        match misspelt {
+            Some((name, near)) => {
+                format!("; () is what a map gives that has no `{name}`; did you mean `{near}`?")
+            }
+            None => "; () is what a missing entry of a map gives, and a function that ends in `;`"
+                .into(),
+        }
+    }
+
+    /// Keys of the map literals in the file, and the script's parameters.
+    fn known_keys(&self) -> Vec<String> {
+        let params = Host::of_engine(self.engine).params().unwrap_or_default();
+        let keys = self.outline.iter().flat_map(|outline| &outline.keys);
+        keys.cloned()
+            .chain(params.values.keys().map(|key| key.to_string()))
+            .collect()
     }
 
     fn unknown_module(&self, name: &str) -> String {
@@ -241,14 +349,9 @@ impl Scene<'_> {
     }
 
     fn missing_key(&self, name: &str) -> String {
-        let params = Host::of_engine(self.engine).params().unwrap_or_default();
-        let keys = self
-            .outline
-            .iter()
-            .flat_map(|outline| &outline.keys)
-            .map(String::as_str);
-        let keys = keys.chain(params.values.keys().map(|key| key.as_str()));
-        format!("the map has no entry `{name}`{}", did_you_mean(name, keys))
+        let keys = self.known_keys();
+        let near = did_you_mean(name, keys.iter().map(String::as_str));
+        format!("the map has no entry `{name}`{near}")
     }
 
     /// Rhai says "Unknown property 'x' - a getter is not registered for type 'T'".
@@ -298,7 +401,7 @@ impl Scene<'_> {
             MismatchedType(wanted, given) => {
                 format!("{given} cannot stand here, where {wanted} is needed")
             }
-            MissingToken(token, purpose) => format!("`{token}` is missing {purpose}"),
+            MissingToken(token, purpose) => missing(token, purpose),
             VariableUndefined(name) => self.unknown_variable(name),
             ModuleUndefined(name) => self.unknown_module(name),
             Reserved(name) if name == "eval" => reserved_eval(),
