@@ -18,6 +18,7 @@ use std::path::PathBuf;
     rhobust run scripts/adv_plus.rhai --set epochs=2 --set eps=8/255 --out runs/first\n  \
     rhobust run scripts/adv_plus.rhai --help\n  \
     rhobust check scripts/adv_plus.rhai\n  \
+    rhobust test tests/stdlib\n  \
     rhobust doc pgd"
 )]
 struct Cli {
@@ -38,6 +39,8 @@ enum Command {
         /// The script, a .rhai file
         script: PathBuf,
     },
+    /// Run the tests in scripts: every function test_...() after the statements of its file
+    Test(Test),
     /// Show what scripts can call: the topics, or what is known of a name
     Doc(Doc),
 }
@@ -132,6 +135,32 @@ struct Repl {
     common: Common,
 }
 
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    rhobust test my_library.rhai\n  \
+    rhobust test tests/stdlib --filter schedule")]
+struct Test {
+    /// A .rhai file, or a folder with such files
+    path: PathBuf,
+
+    /// Run only tests with this in their file's path or their name
+    #[arg(
+        long,
+        value_name = "WORD",
+        default_value = "",
+        hide_default_value = true
+    )]
+    filter: String,
+
+    /// Where to compute: auto, cpu, cuda, cuda:1
+    #[arg(long)]
+    device: Option<String>,
+
+    /// Let the tests read a file or folder besides their own folder
+    #[arg(long, value_name = "PATH")]
+    allow_read: Vec<PathBuf>,
+}
+
 /// Exit codes: what a shell or a scheduler can tell apart. Wrong usage is 2, by clap.
 const FAILED: i32 = 1;
 const INTERRUPTED: i32 = 130;
@@ -158,6 +187,7 @@ pub fn main() -> i32 {
             }
             Err(findings) => failed(&findings),
         },
+        Command::Test(test) => run_tests(test),
         Command::Doc(doc) => match doc.answer() {
             Ok(text) => {
                 // A closed pipe (`rhobust doc | head`) is no mistake.
@@ -207,6 +237,26 @@ impl Doc {
     }
 }
 
+fn run_tests(test: Test) -> i32 {
+    let settings = Settings {
+        device: test.device,
+        allow_read: test.allow_read,
+        ..Settings::default()
+    };
+    let tell = |result: &str| say(result.trim_end());
+    match script::test(test.path, test.filter, settings, tell) {
+        Err(_) if interrupt::requested() => finish(Ending::Interrupted),
+        Err(error) => failed(&format!("error: {error}\n")),
+        Ok(outcome) if outcome == script::Outcome::default() => {
+            failed("error: no test was found: a test is a function `test_...()` of a script\n")
+        }
+        Ok(script::Outcome { passed, failed }) => {
+            say(&format!("{passed} passed, {failed} failed"));
+            if failed == 0 { 0 } else { FAILED }
+        }
+    }
+}
+
 impl Run {
     fn settings(self) -> Settings {
         Settings {
@@ -229,6 +279,11 @@ impl Common {
             allow_write: self.allow_write,
         }
     }
+}
+
+/// A closed pipe (`rhobust test . | head`) is no reason to fail.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn help_for_run(run: Run) -> i32 {

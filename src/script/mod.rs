@@ -6,6 +6,7 @@
 mod attack;
 pub mod callback;
 mod check;
+mod compare;
 mod convert;
 mod core;
 mod data;
@@ -30,6 +31,8 @@ mod show;
 mod sources;
 mod spans;
 mod tensor;
+mod test;
+mod testing;
 pub mod thread;
 mod tokens;
 mod train;
@@ -41,6 +44,7 @@ pub use launch::{Ending, describe, run};
 pub use params::Params;
 pub use resolver::stdlib;
 pub use sources::{Place, Source};
+pub use test::{Outcome, test};
 
 use crate::Result;
 use rhai::{AST, Engine, EvalAltResult};
@@ -67,6 +71,7 @@ pub fn domains() -> Vec<Domain> {
         ("data", data::module),
         ("run", run::module),
         ("show", show::module),
+        ("testing", testing::module),
     ]
 }
 
