@@ -3,7 +3,7 @@
 use crate::info::Info;
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
-use crate::script::{self, Ending, Settings};
+use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
 use crate::{interrupt, repl};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
@@ -35,10 +35,7 @@ enum Command {
     /// Say which libtorch, devices, threads and instruction sets are in use, and why not others
     Info,
     /// Look for mistakes in a script and what it imports, without running it
-    Check {
-        /// The script, a .rhai file
-        script: PathBuf,
-    },
+    Check(Check),
     /// Run the tests in scripts: every function test_...() after the statements of its file
     Test(Test),
     /// Show what scripts can call: the topics, or what is known of a name
@@ -136,6 +133,20 @@ struct Repl {
 }
 
 #[derive(Args)]
+struct Check {
+    /// The script, a .rhai file
+    script: PathBuf,
+
+    /// Print a JSON array of {file, line, column, end_column, severity, message, code}
+    #[arg(long)]
+    json: bool,
+
+    /// Exit with 1 for warnings too
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+#[derive(Args)]
 #[command(after_help = "Examples:\n  \
     rhobust test my_library.rhai\n  \
     rhobust test tests/stdlib --filter schedule")]
@@ -180,13 +191,7 @@ pub fn main() -> i32 {
             print!("{}", Info::gather());
             0
         }
-        Command::Check { script } => match script::check(&script) {
-            Ok(done) => {
-                println!("{done}");
-                0
-            }
-            Err(findings) => failed(&findings),
-        },
+        Command::Check(check) => run_check(&check),
         Command::Test(test) => run_tests(test),
         Command::Doc(doc) => match doc.answer() {
             Ok(text) => {
@@ -234,6 +239,32 @@ impl Doc {
                 docs.overview(&style)
             )),
         }
+    }
+}
+
+fn run_check(check: &Check) -> i32 {
+    let Checked { findings, imports } = script::check(&check.script);
+    if check.json {
+        say(&serde_json::json!(findings).to_string());
+    } else if findings.is_empty() {
+        let imports = match imports {
+            0 => String::new(),
+            1 => " and 1 import".to_owned(),
+            n => format!(" and {n} imports"),
+        };
+        say(&format!(
+            "{}{imports}: no mistakes found",
+            check.script.display()
+        ));
+    }
+    if !check.json {
+        findings.iter().for_each(|finding| eprint!("{finding}"));
+    }
+    let fails = |finding: &Finding| finding.severity == Severity::Error || check.deny_warnings;
+    if findings.iter().any(fails) {
+        FAILED
+    } else {
+        0
     }
 }
 

@@ -98,7 +98,9 @@ pub(super) fn outline(engine: &Engine, place: &Place) -> Outline {
                         function.parameters += 1;
                     }
                 }
-                Token::Pipe | Token::Comma if parameters => outline.declare(name, false, Named::Variable),
+                Token::Pipe | Token::Comma if parameters => {
+                    outline.declare(name, false, Named::Variable)
+                }
                 Token::Period if lexeme.line == place.line && after != Some(&Token::LeftParen) => {
                     outline.read.push(name.to_string());
                 }

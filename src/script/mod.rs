@@ -36,8 +36,9 @@ mod testing;
 pub mod thread;
 mod tokens;
 mod train;
+mod unknown;
 
-pub use check::check;
+pub use check::{Checked, Finding, Severity, check};
 pub use engine::{MAX_SOURCE, engine};
 pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, describe, run};

@@ -84,6 +84,15 @@ pub(super) fn wrong_count(name: &str, counts: &BTreeSet<usize>, given: usize) ->
     format!("`{name}` takes {} {noun}, got {given}", counts.join(" or "))
 }
 
+/// A sentence that goes on.
+pub(super) fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,6 +42,7 @@ fn number(value: &Dynamic) -> RhaiResultOf<f64> {
     }
 }
 
+/// Assertions that say what differs, for tests; `rhobust test` runs them.
 #[export_module]
 pub mod functions {
     /// Ends the script with an error that says what differs unless two values are equal.
@@ -127,7 +128,7 @@ pub mod functions {
     /// - `part`: what the message must contain
     ///
     /// ```rhai
-    /// assert_throws(|| pgd(#{ eps: 8, steps: 10 }), "`eps` of pgd must be a float");
+    /// assert_throws(|| tensor([1, 2]).reshape([3]), "reshape");
     /// ```
     #[rhai_fn(name = "assert_throws", return_raw)]
     pub fn assert_throws(

@@ -50,9 +50,9 @@ pub(super) fn tokens(engine: &Engine, text: &str) -> Vec<Lexeme> {
 }
 
 /// Operators and brackets of more than one character, longer ones first.
-const SYMBOLS: [&str; 31] = [
+const SYMBOLS: [&str; 29] = [
     "..=", "**=", ">>=", "<<=", "#{", "==", "!=", "<=", ">=", "&&", "||", "+=", "-=", "*=", "/=",
-    "%=", "&=", "|=", "^=", "**", "<<", ">>", "=>", "->", "::", "..", "??", "?.", "?[", "//", "/*",
+    "%=", "&=", "|=", "^=", "**", "<<", ">>", "=>", "->", "::", "..", "??", "?.", "?[",
 ];
 
 /// The length in bytes of the token at the beginning of `text`: a name with its path
