@@ -3,7 +3,7 @@
 use crate::info::Info;
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
-use crate::script::{self, Ending, Settings};
+use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
 use crate::{interrupt, repl};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
@@ -18,6 +18,7 @@ use std::path::PathBuf;
     rhobust run scripts/adv_plus.rhai --set epochs=2 --set eps=8/255 --out runs/first\n  \
     rhobust run scripts/adv_plus.rhai --help\n  \
     rhobust check scripts/adv_plus.rhai\n  \
+    rhobust test tests/stdlib\n  \
     rhobust doc pgd"
 )]
 struct Cli {
@@ -34,10 +35,9 @@ enum Command {
     /// Say which libtorch, devices, threads and instruction sets are in use, and why not others
     Info,
     /// Look for mistakes in a script and what it imports, without running it
-    Check {
-        /// The script, a .rhai file
-        script: PathBuf,
-    },
+    Check(Check),
+    /// Run the tests in scripts: every function test_...() after the statements of its file
+    Test(Test),
     /// Show what scripts can call: the topics, or what is known of a name
     Doc(Doc),
 }
@@ -132,6 +132,46 @@ struct Repl {
     common: Common,
 }
 
+#[derive(Args)]
+struct Check {
+    /// The script, a .rhai file
+    script: PathBuf,
+
+    /// Print a JSON array of {file, line, column, end_column, severity, message, code}
+    #[arg(long)]
+    json: bool,
+
+    /// Exit with 1 for warnings too
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    rhobust test my_library.rhai\n  \
+    rhobust test tests/stdlib --filter schedule")]
+struct Test {
+    /// A .rhai file, or a folder with such files
+    path: PathBuf,
+
+    /// Run only tests with this in their file's path or their name
+    #[arg(
+        long,
+        value_name = "WORD",
+        default_value = "",
+        hide_default_value = true
+    )]
+    filter: String,
+
+    /// Where to compute: auto, cpu, cuda, cuda:1
+    #[arg(long)]
+    device: Option<String>,
+
+    /// Let the tests read a file or folder besides their own folder
+    #[arg(long, value_name = "PATH")]
+    allow_read: Vec<PathBuf>,
+}
+
 /// Exit codes: what a shell or a scheduler can tell apart. Wrong usage is 2, by clap.
 const FAILED: i32 = 1;
 const INTERRUPTED: i32 = 130;
@@ -151,13 +191,8 @@ pub fn main() -> i32 {
             print!("{}", Info::gather());
             0
         }
-        Command::Check { script } => match script::check(&script) {
-            Ok(done) => {
-                println!("{done}");
-                0
-            }
-            Err(findings) => failed(&findings),
-        },
+        Command::Check(check) => run_check(&check),
+        Command::Test(test) => run_tests(test),
         Command::Doc(doc) => match doc.answer() {
             Ok(text) => {
                 // A closed pipe (`rhobust doc | head`) is no mistake.
@@ -207,6 +242,52 @@ impl Doc {
     }
 }
 
+fn run_check(check: &Check) -> i32 {
+    let Checked { findings, imports } = script::check(&check.script);
+    if check.json {
+        say(&serde_json::json!(findings).to_string());
+    } else if findings.is_empty() {
+        let imports = match imports {
+            0 => String::new(),
+            1 => " and 1 import".to_owned(),
+            n => format!(" and {n} imports"),
+        };
+        say(&format!(
+            "{}{imports}: no mistakes found",
+            check.script.display()
+        ));
+    }
+    if !check.json {
+        findings.iter().for_each(|finding| eprint!("{finding}"));
+    }
+    let fails = |finding: &Finding| finding.severity == Severity::Error || check.deny_warnings;
+    if findings.iter().any(fails) {
+        FAILED
+    } else {
+        0
+    }
+}
+
+fn run_tests(test: Test) -> i32 {
+    let settings = Settings {
+        device: test.device,
+        allow_read: test.allow_read,
+        ..Settings::default()
+    };
+    let tell = |result: &str| say(result.trim_end());
+    match script::test(test.path, test.filter, settings, tell) {
+        Err(_) if interrupt::requested() => finish(Ending::Interrupted),
+        Err(error) => failed(&format!("error: {error}\n")),
+        Ok(outcome) if outcome == script::Outcome::default() => {
+            failed("error: no test was found: a test is a function `test_...()` of a script\n")
+        }
+        Ok(script::Outcome { passed, failed }) => {
+            say(&format!("{passed} passed, {failed} failed"));
+            if failed == 0 { 0 } else { FAILED }
+        }
+    }
+}
+
 impl Run {
     fn settings(self) -> Settings {
         Settings {
@@ -229,6 +310,11 @@ impl Common {
             allow_write: self.allow_write,
         }
     }
+}
+
+/// A closed pipe (`rhobust test . | head`) is no reason to fail.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn help_for_run(run: Run) -> i32 {

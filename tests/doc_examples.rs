@@ -2,7 +2,9 @@
 //! an example, and every example works in a fresh engine.
 
 use rhobust::script::docs::{self, Entry, Kind, Signature, docs};
-use rhobust::script::{Host, Settings, compile, domains, engine, errors, stdlib, thread};
+use rhobust::script::{
+    Finding, Host, Settings, Severity, check, compile, domains, engine, errors, stdlib, thread,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -532,4 +534,23 @@ fn the_reference_is_written_as_pages_and_as_definitions() {
     assert!(train.starts_with("/// The training loop"));
     assert!(train.contains("\nmodule;\n"));
     assert!(train.contains("\nfn fit(model: ?, split: ?, given: ?) -> ?;\n"));
+}
+
+/// What the documentation shows is no error to `rhobust check`; Rhai's own examples lean on a
+/// syntax of theirs.
+#[test]
+fn every_example_passes_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut main = String::new();
+    let own = docs().entries().iter().filter(|it| it.topic != "rhai");
+    for (index, text) in own.flat_map(|it| &it.examples).enumerate() {
+        fs::write(folder.path().join(format!("e{index}.rhai")), text).unwrap();
+        main += &format!("import \"e{index}\" as _e{index};\n");
+    }
+    let script = folder.path().join("main.rhai");
+    fs::write(&script, main).unwrap();
+    let mut findings = check(&script).findings;
+    findings.retain(|finding| finding.severity == Severity::Error);
+    let errors: String = findings.iter().map(Finding::to_string).collect();
+    assert!(errors.is_empty(), "{errors}");
 }

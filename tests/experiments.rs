@@ -1,6 +1,7 @@
 //! The scripts of the project, run by the program on tiny data; that equal runs give equal
 //! bits; and files that are not what they should be.
 
+use rhobust::script;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -163,16 +164,31 @@ fn custom_model_runs() {
 
 #[test]
 fn every_script_passes_the_check() {
-    for entry in fs::read_dir(project().join("scripts")).unwrap() {
-        let script = entry.unwrap().path();
-        let output = Command::new(env!("CARGO_BIN_EXE_rhobust"))
-            .arg("check")
-            .arg(&script)
-            .output()
-            .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {errors}", script.display());
+    for folder in ["scripts", "stdlib", "tests/stdlib"] {
+        for entry in fs::read_dir(project().join(folder)).unwrap() {
+            let script = entry.unwrap().path();
+            let findings = script::check(&script).findings;
+            assert!(findings.is_empty(), "{}: {findings:#?}", script.display());
+        }
     }
+}
+
+/// The library is tested in its own language.
+#[test]
+fn the_library_passes_its_tests() {
+    let output = Command::new(env!("CARGO_BIN_EXE_rhobust"))
+        .args(["test", "tests/stdlib"])
+        .current_dir(project())
+        .output()
+        .unwrap();
+    let results = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{results}{errors}");
+    assert!(
+        results.contains("test_training_lowers_the_loss"),
+        "{results}"
+    );
+    assert!(results.ends_with(" passed, 0 failed\n"), "{results}");
 }
 
 /// Adversarial training with random crops, shuffling and random starts, twice with one seed

@@ -165,6 +165,46 @@ fn an_error_shows_its_line_and_the_calls_that_led_there() {
         ]);
 }
 
+/// From the place of the error outwards: closures of two files, functions, native code.
+#[test]
+fn the_chain_of_calls_crosses_closures_and_imports() {
+    Session::script(
+        "import \"outer\" as outer;\nimport \"inner\" as other;\n\
+         fn own(x) { x + other::f() }\n[0].map(|x| outer::run(|y| own(y)));\n",
+    )
+    .file(
+        "outer.rhai",
+        "import \"inner\" as inner;\nfn run(f) { let g = |x| f.call(x); inner::apply(g) }\n",
+    )
+    .file(
+        "inner.rhai",
+        "fn apply(f) { f.call(1) }\nfn f() { 1.lenn() }\n",
+    )
+    .fails(&[
+        "error: there is no function `lenn(int)`; did you mean `len`?\n \
+              --> inner.rhai:2:12\n  |\n2 | fn f() { 1.lenn() }\n  |            ^^^^\n\
+              in function `f`, called from main.rhai:3:24\n\
+              in function `own`, called from main.rhai:4:28\n\
+              in a closure, called from outer.rhai:2:27\n\
+              in a closure, called from inner.rhai:1:17\n\
+              in function `apply`, called from outer.rhai:2:43\n\
+              in function `run`, called from main.rhai:4:20\n\
+              in a closure, called from main.rhai:4:5\n\
+              in function `map`, called from main.rhai:4:5\n",
+    ]);
+    Session::script("import \"a\" as a;\n")
+        .file("a.rhai", "import \"b\" as b;\n")
+        .file("b.rhai", "fn f(x) { 1 / x }\nlet z = [0].map(|x| f(x));\n")
+        .fails(&[
+            "b.rhai:1:13\n",
+            "in function `f`, called from b.rhai:2:21\n\
+             in a closure, called from b.rhai:2:13\n\
+             in function `map`, called from b.rhai:2:13\n\
+             in module \"b\", imported from a.rhai:1:8\n\
+             in module \"a\", imported from main.rhai:1:8\n",
+        ]);
+}
+
 #[test]
 fn closures_called_by_native_code_know_their_host() {
     Session::script("import \"lib\" as lib;\nprint([1].map(|x| lib::f(|| seed())));\n")
@@ -565,18 +605,248 @@ mod check {
 
     #[test]
     fn imports_are_followed() {
-        Session::script("import \"a\" as a;")
+        Session::script("import \"a\" as _a;")
             .file("a.rhai", "import \"b\" as b;")
             .file("b.rhai", "let x = ;")
             .check()
             .fails(&["b.rhai:1:9"]);
-        Session::script("import \"missing\" as m;")
+        Session::script("import \"missing\" as _m;")
             .check()
             .fails(&["cannot import \"missing\""]);
-        Session::script("import \"a\" as a;")
+        Session::script("import \"a\" as _a;")
             .file("a.rhai", "import \"main\" as m;")
             .check()
             .fails(&["in a circle"]);
+    }
+
+    fn findings(session: Session, args: &[&str]) -> (Option<i32>, serde_json::Value) {
+        let outcome = session.check().args(&["--json"]).args(args).output();
+        (outcome.code, serde_json::from_str(&outcome.stdout).unwrap())
+    }
+
+    /// Each finding as `line:column-end_column severity code`.
+    fn summary(text: &str) -> Vec<String> {
+        let (_, findings) = findings(Session::script(text), &[]);
+        let of = |it: &serde_json::Value| {
+            let (severity, code) = (
+                it["severity"].as_str().unwrap(),
+                it["code"].as_str().unwrap(),
+            );
+            let (line, from, to) = (&it["line"], &it["column"], &it["end_column"]);
+            format!("{line}:{from}-{to} {severity} {code}")
+        };
+        findings.as_array().unwrap().iter().map(of).collect()
+    }
+
+    #[test]
+    fn editors_get_json() {
+        let (code, found) = findings(
+            Session::script("let x = 1;\nprint(pgd(#{ eps: 0.1 }));"),
+            &[],
+        );
+        assert_eq!(code, Some(1));
+        let expected = serde_json::json!([
+            {
+                "file": "main.rhai", "line": 1, "column": 5, "end_column": 6,
+                "severity": "warning", "code": "unused-variable",
+                "message": "`x` is never used; call it `_x` if that is meant",
+            },
+            {
+                "file": "main.rhai", "line": 2, "column": 7, "end_column": 10,
+                "severity": "error", "code": "missing-option",
+                "message": "`pgd` needs the option `steps`",
+            },
+        ]);
+        assert_eq!(found, expected);
+        assert_eq!(
+            findings(Session::script("print(1);"), &[]).1,
+            serde_json::json!([])
+        );
+        let (code, found) = findings(Session::script("let x = ;"), &[]);
+        assert_eq!((code, &found[0]["code"]), (Some(1), &"syntax".into()));
+    }
+
+    #[test]
+    fn warnings_fail_only_where_they_are_denied() {
+        let session = || Session::script("let x = 1;").check();
+        let outcome = session().output();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        let expected = "warning: `x` is never used; call it `_x` if that is meant\n \
+                        --> main.rhai:1:5\n  |\n1 | let x = 1;\n  |     ^\n";
+        assert_eq!(outcome.stderr, expected);
+        let outcome = session().args(&["--deny-warnings"]).output();
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    }
+
+    #[test]
+    fn options_are_known_from_the_documentation_and_from_the_defaults() {
+        let cases = [
+            (
+                "pgd(#{ eps: 0.1, stepsize: 0.1, steps: 3 });",
+                "1:18-26 error unknown-option",
+            ),
+            ("fgsm(#{ });", "1:1-5 error missing-option"),
+            (
+                "import \"std/train\" as t;\nt::fit(1, 2, #{ epoch: 3 });",
+                "2:17-22 error unknown-option",
+            ),
+            (
+                "fn f(given) { let o = options(given, #{ a: 1 }); o.a }\nf(#{ b: 1 });",
+                "2:6-7 error unknown-option",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(summary(text), [expected], "{text}");
+        }
+        Session::script("pgd(#{ eps: 0.1, stepsize: 0.1, steps: 3 });")
+            .check()
+            .fails(&["`pgd` has no option `stepsize`; did you mean `step_size`? (options: "]);
+        for text in [
+            "let rest = #{ steps: 3 };\npgd(#{ eps: 0.1 } + rest);",
+            "fn f(given) { given.remove(\"b\"); options(given, #{ a: 1 }) }\nf(#{ b: 1 });",
+            "fn pgd(any) { any.alpha }\npgd(#{ alpha: 1 });",
+            "let o = #{ nothing: 1 };\nprint(o);",
+        ] {
+            assert_eq!(summary(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn threat_models_are_looked_at() {
+        let params = |map: &str| format!("let p = params(#{{ {map} }});\nprint(p);");
+        for (text, expected) in [
+            (
+                "pgd(#{ eps: 8/255, steps: 3 });".into(),
+                "1:1-4 error option-value",
+            ),
+            (
+                "pgd(#{ eps: 8.0, steps: 3 });".into(),
+                "1:1-4 error option-value",
+            ),
+            (
+                "pgd(#{ eps: px(8), steps: 0 });".into(),
+                "1:1-4 error option-value",
+            ),
+            (
+                "pgd(#{ eps: px(8), steps: 3, norm: \"linff\" });".into(),
+                "1:1-4 error option-value",
+            ),
+            (
+                "let n = 3;\npgd(#{ eps: 8, steps: n });".into(),
+                "2:8-11 error integer-eps",
+            ),
+            (
+                "pgd(#{ eps: 0.0, steps: 3 });".into(),
+                "1:8-11 warning zero-eps",
+            ),
+            (
+                "pgd(#{ eps: 0.03, steps: 10, step_size: 0.001 });".into(),
+                "1:30-39 warning short-steps",
+            ),
+            (params("eps: 8/255"), "1:19-22 warning integer-eps"),
+            (params("eps: 8.0"), "1:19-22 warning large-eps"),
+            (params("eps: -0.1"), "1:19-22 warning negative-eps"),
+            (params("eps: 0.1, steps: 0"), "1:29-34 warning no-steps"),
+        ] {
+            assert_eq!(summary(&text), [expected], "{text}");
+        }
+        for text in [
+            "pgd(#{ eps: 0.03, steps: 10, step_size: 0.003 });".into(),
+            "pgd(#{ eps: 2.0, steps: 10, norm: \"l2\" });".into(),
+            params("eps: 2.0, norm: \"l2\""),
+            params("eps: 0.03, steps: 10"),
+        ] {
+            assert_eq!(summary(&text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_nothing_reads_is_shown() {
+        let found = summary(
+            "import \"std/train\" as train;\nconst K = 1;\nlet a = 1;\nlet a = a + 1;\n\
+             let f = |x| { let inner = x; a };\nprint(f.call(1));\n\
+             fn g(unused) { let y = 1; if true { let y = 2; print(y); } global::K }\n\
+             for i in 0..2 { let _meant = 1; print(`${g(1)}`); }\n",
+        );
+        assert_eq!(
+            found,
+            [
+                "1:23-28 warning unused-import",
+                "5:19-24 warning unused-variable",
+                "7:20-21 warning unused-variable",
+            ]
+        );
+    }
+}
+
+mod tests_of_scripts {
+    use super::*;
+
+    const TESTS: &str = "import \"lib\" as lib;\nconst K = lib::two();\nprint(\"begins\");\n\
+        fn test_passes() { assert_eq(global::K, 2); note(\"a\", 1); }\n\
+        fn test_fails() {\n    assert_close(tensor([1.0, 2.0]), tensor([1.0, 2.5]), 0.1);\n}\n\
+        fn test_seeded() { assert_eq(seed(), 0); assert_ne(rand([2]), rand([2])); }\n\
+        fn helper_test_of_nothing() { missing_on_purpose.call() }\n";
+
+    fn run(args: &[&str]) -> Outcome {
+        let text = TESTS.replace("missing_on_purpose", "Fn(\"g\")");
+        let mut session = Session::script(&text).file("lib.rhai", "fn two() { 2 }\n");
+        session.command = "test";
+        session.args(args).output()
+    }
+
+    #[test]
+    fn each_has_a_line_and_a_failure_its_report() {
+        let outcome = run(&[]);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        let lines: Vec<&str> = outcome.stdout.lines().collect();
+        assert!(
+            lines[0].starts_with("ok      main.rhai: test_passes ("),
+            "{outcome:#?}"
+        );
+        assert!(
+            lines[1].starts_with("FAILED  main.rhai: test_fails ("),
+            "{outcome:#?}"
+        );
+        let report = "begins\nerror: the values are not close: 1 of 2 entries differ, most at [1]: \
+                      2.0 and 2.5, 0.5 apart (the tolerance is 0.1)\n --> main.rhai:6:5\n";
+        assert!(outcome.stdout.contains(report), "{}", outcome.stdout);
+        assert!(
+            outcome.stdout.ends_with("2 passed, 1 failed\n"),
+            "{outcome:#?}"
+        );
+    }
+
+    #[test]
+    fn a_filter_chooses() {
+        let outcome = run(&["--filter", "passes"]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert!(
+            outcome.stdout.ends_with("1 passed, 0 failed\n"),
+            "{outcome:#?}"
+        );
+        let nothing = run(&["--filter", "nothing like it"]);
+        assert_eq!(nothing.code, Some(1));
+        assert!(
+            nothing.stderr.starts_with("error: no test was found"),
+            "{nothing:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_does_not_compile_has_failed() {
+        let mut session = Session::script("fn test_a( {}");
+        session.command = "test";
+        let outcome = session.output();
+        assert_eq!(outcome.code, Some(1));
+        assert!(
+            outcome.stdout.starts_with("FAILED  main.rhai\nerror: "),
+            "{outcome:?}"
+        );
+        assert!(
+            outcome.stdout.ends_with("0 passed, 1 failed\n"),
+            "{outcome:?}"
+        );
     }
 }
 

@@ -3,22 +3,40 @@
 //! Read from the tokens, because a text with an unknown variable has no syntax tree.
 
 use super::sources::Place;
+use super::tokens::tokens;
 use rhai::{Engine, Token};
 
-/// A name and whether it was declared at the top of the file, outside of all braces.
+/// A variable, and where it is declared.
 pub(super) struct Declared {
     pub name: String,
+    /// At the top of the file, outside of all braces.
     pub global: bool,
-    /// The name of an imported module, not of a value.
-    pub module: bool,
+    pub kind: Named,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    Variable,
+    Constant,
+    /// An imported module.
+    Module,
+}
+
+/// A `fn` with the number of its parameters.
+pub(super) struct Function {
+    pub name: String,
+    pub parameters: usize,
 }
 
 #[derive(Default)]
 pub(super) struct Outline {
     pub variables: Vec<Declared>,
-    pub functions: Vec<String>,
+    pub functions: Vec<Function>,
     /// Keys of map literals.
     pub keys: Vec<String>,
+    /// What the line of the place reads by name: `m.key`, `m["key"]`, `m.get("key")`.
+    pub read: Vec<String>,
     /// The name of the `fn` around the place, if any.
     pub within: Option<String>,
 }
@@ -26,27 +44,22 @@ pub(super) struct Outline {
 /// Scans the file of `place`.
 pub(super) fn outline(engine: &Engine, place: &Place) -> Outline {
     let mut outline = Outline::default();
-    let texts = [place.source.text.as_str()];
-    let (tokens, _) = engine.lex(&texts);
+    let lexemes = tokens(engine, &place.source.text);
     let mut depth = 0_usize;
     // The function whose body is open, and the depth of its braces.
     let mut open: Option<(String, usize)> = None;
     let mut announced: Option<String> = None;
-    let mut before = Token::SemiColon;
+    let mut before = &Token::SemiColon;
     let mut parameters = false;
-    // At the end of the text the lexer repeats its last token for ever.
-    for (token, position) in tokens.take_while(|(token, _)| *token != Token::EOF) {
-        let here = (
-            position.line().unwrap_or(0),
-            position.position().unwrap_or(0),
-        );
-        if here <= (place.line, place.column) {
+    for (index, lexeme) in lexemes.iter().enumerate() {
+        let after = lexemes.get(index + 1).map(|lexeme| &lexeme.token);
+        if (lexeme.line, lexeme.column) <= (place.line, place.column) {
             outline.within = open.as_ref().map(|(name, _)| name.clone());
         }
-        match &token {
+        match &lexeme.token {
             Token::LeftBrace | Token::MapStart => {
                 depth += 1;
-                if let (Token::LeftBrace, Some(name)) = (&token, announced.take()) {
+                if let (Token::LeftBrace, Some(name)) = (&lexeme.token, announced.take()) {
                     open = Some((name, depth));
                 }
             }
@@ -57,31 +70,45 @@ pub(super) fn outline(engine: &Engine, place: &Place) -> Outline {
                 depth = depth.saturating_sub(1);
             }
             Token::Colon => {
-                if let Token::Identifier(key) = &before {
+                if let Token::Identifier(key) = before {
                     outline.keys.push(key.to_string());
                 }
             }
-            Token::Pipe => parameters = !parameters && !ends_value(&before),
+            Token::Pipe => parameters = !parameters && !ends_value(before),
+            Token::StringConstant(text)
+                if lexeme.line == place.line
+                    && matches!(before, Token::LeftBracket | Token::LeftParen) =>
+            {
+                outline.read.push(text.to_string());
+            }
             Token::Identifier(name) => match before {
                 Token::Fn => {
-                    outline.functions.push(name.to_string());
+                    outline.functions.push(Function {
+                        name: name.to_string(),
+                        parameters: 0,
+                    });
                     announced = Some(name.to_string());
                 }
-                Token::Let | Token::Const | Token::For => outline.declare(name, depth == 0),
-                Token::As => outline.variables.push(Declared {
-                    name: name.to_string(),
-                    global: depth == 0,
-                    module: true,
-                }),
+                Token::Let | Token::For => outline.declare(name, depth == 0, Named::Variable),
+                Token::Const => outline.declare(name, depth == 0, Named::Constant),
+                Token::As => outline.declare(name, depth == 0, Named::Module),
                 Token::LeftParen | Token::Comma if announced.is_some() => {
-                    outline.declare(name, false);
+                    outline.declare(name, false, Named::Variable);
+                    if let Some(function) = outline.functions.last_mut() {
+                        function.parameters += 1;
+                    }
                 }
-                Token::Pipe | Token::Comma if parameters => outline.declare(name, false),
+                Token::Pipe | Token::Comma if parameters => {
+                    outline.declare(name, false, Named::Variable)
+                }
+                Token::Period if lexeme.line == place.line && after != Some(&Token::LeftParen) => {
+                    outline.read.push(name.to_string());
+                }
                 _ => {}
             },
             _ => {}
         }
-        before = token;
+        before = &lexeme.token;
     }
     outline
 }
@@ -100,11 +127,11 @@ fn ends_value(token: &Token) -> bool {
 }
 
 impl Outline {
-    fn declare(&mut self, name: &str, global: bool) {
+    fn declare(&mut self, name: &str, global: bool, kind: Named) {
         self.variables.push(Declared {
             name: name.to_owned(),
             global,
-            module: false,
+            kind,
         });
     }
 }

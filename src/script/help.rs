@@ -76,7 +76,7 @@ fn find_call(ast: &AST) -> Option<FnCallExpr> {
 }
 
 /// The value of an expression of literals, arithmetic and `px`.
-fn constant(expression: &Expr) -> Option<Dynamic> {
+pub(super) fn constant(expression: &Expr) -> Option<Dynamic> {
     match expression {
         Expr::Array(items, _) => Some(Dynamic::from_array(
             items.iter().map(constant).collect::<Option<_>>()?,

@@ -7,6 +7,7 @@ mod attack;
 pub mod callback;
 mod check;
 mod checkpoint;
+mod compare;
 mod convert;
 mod core;
 mod data;
@@ -29,17 +30,23 @@ mod run;
 mod sentences;
 mod show;
 mod sources;
+mod spans;
 mod tensor;
+mod test;
+mod testing;
 pub mod thread;
+mod tokens;
 mod train;
+mod unknown;
 
-pub use check::check;
+pub use check::{Checked, Finding, Severity, check};
 pub use engine::{MAX_SOURCE, engine};
 pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, describe, run};
 pub use params::Params;
 pub use resolver::stdlib;
 pub use sources::{Place, Source};
+pub use test::{Outcome, test};
 
 use crate::Result;
 use rhai::{AST, Engine, EvalAltResult};
@@ -66,6 +73,7 @@ pub fn domains() -> Vec<Domain> {
         ("data", data::module),
         ("run", run::module),
         ("show", show::module),
+        ("testing", testing::module),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! Words for people: the nearest valid name, and Rhai's types as scripts call them.
 
+use std::collections::BTreeSet;
+
 /// The name among `valid` that `given` was most likely meant to be: a few slips away for its
 /// length, or one that begins with it.
 pub fn nearest<'a>(given: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -68,6 +70,26 @@ pub fn a_type(name: &str) -> String {
         "()" => "nothing, ()".into(),
         word if word.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {word}"),
         word => format!("a {word}"),
+    }
+}
+
+/// "`fit` takes 2 or 3 arguments, got 1".
+pub(super) fn wrong_count(name: &str, counts: &BTreeSet<usize>, given: usize) -> String {
+    let counts: Vec<_> = counts.iter().map(usize::to_string).collect();
+    let noun = if counts == ["1"] {
+        "argument"
+    } else {
+        "arguments"
+    };
+    format!("`{name}` takes {} {noun}, got {given}", counts.join(" or "))
+}
+
+/// A sentence that goes on.
+pub(super) fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn describe(value: &Dynamic) -> String {
     }
 }
 
-fn unknown_key(key: &str, valid: &[&str]) -> String {
+pub(super) fn unknown_key(key: &str, valid: &[&str]) -> String {
     let near = did_you_mean(key, valid.iter().copied());
     match valid {
         [] => "; it has no options".into(),

@@ -1,11 +1,9 @@
 //! Rhai's errors in one sentence of plain words each.
 
-use super::declared::{Outline, outline};
-use super::functions::Functions;
-use super::host::Host;
-use super::names::{a_type, did_you_mean, type_word};
-use super::resolver::library_call;
+use super::declared::outline;
+use super::names::{a_type, lower_first, type_word};
 use super::sources::Place;
+use super::unknown::Scene;
 use rhai::{Dynamic, Engine, EvalAltResult, LexError, ParseErrorType};
 
 /// The sentence for an error without its surroundings; `place` is where it was raised.
@@ -65,7 +63,8 @@ pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Pl
             "this changes a part of a constant".into()
         }
         ErrorNonPureMethodCallOnConstant(name, _) => {
-            format!("`{name}` changes its value, which is a constant here")
+            let name = name.strip_prefix("get$").unwrap_or(name);
+            format!("`{name}` is not for constants; declare the value with `let`")
         }
         ErrorUnboundThis(_) => "`this` has a value only in a function called as a method".into(),
         ErrorDataRace(name, _) => format!(
@@ -105,10 +104,16 @@ fn thrown(value: &Dynamic) -> String {
             .ok()
             .and_then(|map| map.get("message").cloned())
         {
-            Some(message) => lower_first(&message.to_string()),
+            Some(message) => caught(&message.to_string()),
             None => format!("the script threw {value}"),
         },
     }
+}
+
+/// The first line of what `catch` was told, without the place that Rhai names in its own words.
+fn caught(message: &str) -> String {
+    let first = message.lines().next().unwrap_or("");
+    lower_first(first.split(" @ '").next().unwrap_or(first))
 }
 
 fn arithmetic(text: &str) -> String {
@@ -122,157 +127,23 @@ fn arithmetic(text: &str) -> String {
     }
 }
 
+/// `purpose` is Rhai's: "to separate the items of this array literal".
+fn missing(token: &str, purpose: &str) -> String {
+    let of = |words: &[&str]| words.iter().any(|word| purpose.contains(word));
+    match (token, purpose) {
+        (";", _) => "`;` is missing at the end of this statement".into(),
+        (",", _) if of(&["array"]) => "`,` or `]` is missing in this array".into(),
+        (",", _) if of(&["map", "switch"]) => format!("`,` or `}}` is missing {purpose}"),
+        (",", _) if of(&["argument", "parameters"]) => format!("`,` or `)` is missing {purpose}"),
+        _ => format!("`{token}` is missing {purpose}"),
+    }
+}
+
 fn reserved_eval() -> String {
     "`eval` is reserved; a model's evaluation mode is `model.train(false)`".into()
 }
 
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
-
-/// What a sentence may look at: the engine's functions, the names in the file.
-struct Scene<'a> {
-    engine: &'a Engine,
-    outline: Option<Outline>,
-    /// Whether the error is behind the last line of the file.
-    at_end: bool,
-}
-
 impl Scene<'_> {
-    fn unknown_variable(&self, name: &str) -> String {
-        let Some(outline) = &self.outline else {
-            return format!("there is no variable `{name}`");
-        };
-        let same = outline
-            .variables
-            .iter()
-            .find(|variable| variable.name == name);
-        match (same, &outline.within) {
-            (Some(variable), _) if variable.module => {
-                format!("`{name}` is a module; its functions are called as `{name}::function(...)`")
-            }
-            (Some(variable), Some(function)) if variable.global => format!(
-                "`{name}` is declared outside of function `{function}`, and a `fn` sees no \
-                 outer variables; pass it as an argument or write a closure"
-            ),
-            (Some(_), _) => {
-                format!("`{name}` does not exist here: it is declared later or in another block")
-            }
-            _ if outline.functions.iter().any(|function| function == name) => {
-                format!("`{name}` is a function; a variable can hold it as `Fn(\"{name}\")`")
-            }
-            _ => {
-                let names = outline
-                    .variables
-                    .iter()
-                    .map(|variable| variable.name.as_str());
-                format!("there is no variable `{name}`{}", did_you_mean(name, names))
-            }
-        }
-    }
-
-    /// `signature` is Rhai's: "clamp (f64, &str | ImmutableString | String)".
-    fn unknown_function(&self, signature: &str) -> String {
-        let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
-        let given: Vec<_> = types
-            .trim_end_matches(')')
-            .split(", ")
-            .filter(|name| !name.is_empty())
-            .map(type_word)
-            .collect();
-        let call = format!("{name}({})", given.join(", "));
-        if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-            return match given.as_slice() {
-                [a, b] => format!(
-                    "`{name}` is not defined for {} and {}",
-                    a_type(a),
-                    a_type(b)
-                ),
-                _ => format!("`{name}` is not defined for {}", given.join(", ")),
-            };
-        }
-        if let Some((module, function)) = name.rsplit_once("::") {
-            return format!(
-                "module `{module}` has no function `{function}({})`",
-                given.join(", ")
-            );
-        }
-        let outline = self.outline.as_ref();
-        if outline.is_some_and(|outline| outline.variables.iter().any(|v| v.name == name)) {
-            return format!(
-                "`{name}` is a variable; a closure in it is called as `{name}.call(...)`"
-            );
-        }
-        let functions = Functions::of(self.engine);
-        let forms = functions.forms(name);
-        if !forms.is_empty() {
-            const SHOWN: usize = 4;
-            let mut shown: Vec<_> = forms
-                .iter()
-                .map(|form| format!("{name}({})", form.join(", ")))
-                .collect();
-            // Those with the right number of arguments are the likelier intention.
-            shown.sort_by_key(|form| form.split(", ").count().abs_diff(given.len()));
-            shown.dedup();
-            shown.truncate(SHOWN);
-            return format!("there is no `{call}`; there is {}", shown.join(", "));
-        }
-        let own = outline.map_or(&[][..], |outline| &outline.functions);
-        if own.iter().any(|function| function == name) {
-            return format!("function `{name}` does not take {} arguments", given.len());
-        }
-        if let Some(advice) = library_call(name) {
-            return advice;
-        }
-        let names = functions.names().chain(own.iter().map(String::as_str));
-        format!("there is no function `{call}`{}", did_you_mean(name, names))
-    }
-
-    fn unknown_module(&self, name: &str) -> String {
-        let names = self.outline.iter().flat_map(|outline| &outline.variables);
-        format!(
-            "there is no module `{name}`, `import` has not named one so{}",
-            did_you_mean(name, names.map(|variable| variable.name.as_str()))
-        )
-    }
-
-    fn missing_key(&self, name: &str) -> String {
-        let params = Host::of_engine(self.engine).params().unwrap_or_default();
-        let keys = self
-            .outline
-            .iter()
-            .flat_map(|outline| &outline.keys)
-            .map(String::as_str);
-        let keys = keys.chain(params.values.keys().map(|key| key.as_str()));
-        format!("the map has no entry `{name}`{}", did_you_mean(name, keys))
-    }
-
-    /// Rhai says "Unknown property 'x' - a getter is not registered for type 'T'".
-    fn unknown_property(&self, text: &str) -> String {
-        let quoted: Vec<&str> = text.split('\'').skip(1).step_by(2).collect();
-        let [property, of_type, ..] = quoted.as_slice() else {
-            return lower_first(text);
-        };
-        if text.starts_with("No writable") {
-            return format!("`{property}` of {} cannot be assigned", a_type(of_type));
-        }
-        let functions = Functions::of(self.engine);
-        let valid = functions.properties(&type_word(of_type));
-        let hint = match functions
-            .forms(property)
-            .iter()
-            .any(|form| !form.is_empty())
-        {
-            true => format!("; it is a function, write `{property}()`"),
-            false => did_you_mean(property, valid),
-        };
-        format!("{} has no property `{property}`{hint}", a_type(of_type))
-    }
-
     fn too_large(&self, what: &str) -> String {
         let engine = self.engine;
         let (what, most, unit) = match what.to_lowercase() {
@@ -298,7 +169,7 @@ impl Scene<'_> {
             MismatchedType(wanted, given) => {
                 format!("{given} cannot stand here, where {wanted} is needed")
             }
-            MissingToken(token, purpose) => format!("`{token}` is missing {purpose}"),
+            MissingToken(token, purpose) => missing(token, purpose),
             VariableUndefined(name) => self.unknown_variable(name),
             ModuleUndefined(name) => self.unknown_module(name),
             Reserved(name) if name == "eval" => reserved_eval(),
