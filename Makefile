@@ -2,6 +2,7 @@
 # make demo     the paper's comparison on the built-in data set
 # make test     all tests
 # make check    formatting and lints
+# make bench    times the session and tensor operations beside Python with PyTorch
 # make clean    removes what was built; `make distclean` libtorch too
 #
 # Each fetches libtorch into .libtorch first, unless it is there. To use another one, set
@@ -31,6 +32,11 @@ check: libtorch
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
+# Needs the registry of Python packages once, for PyTorch and IPython (about 3 GB).
+bench: build
+	cargo bench --locked --no-run --bench plain_tch
+	$(PYTHON) benches/bench.py "$$(ls -t target/release/deps/plain_tch-* | grep -v '\.d$$' | head -1)"
+
 libtorch: tools
 	@$(PYTHON) setup/libtorch.py --gpu $(GPU)
 
@@ -49,4 +55,4 @@ clean:
 distclean: clean
 	rm -rf .libtorch .libtorch.partial .libtorch.lock
 
-.PHONY: build demo test check libtorch tools clean distclean
+.PHONY: build demo test check bench libtorch tools clean distclean

@@ -32,6 +32,8 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++17")
+        // Fused operations give the bits of libtorch's separate ones.
+        .flag("-ffp-contract=off")
         // libtorch's own headers are not ours to mend.
         .flag("-isystem")
         .flag(libtorch.parent().unwrap_or(&libtorch).join("include"))

@@ -276,7 +276,7 @@ fn run_tests(test: Test) -> i32 {
     };
     let tell = |result: &str| say(result.trim_end());
     match script::test(test.path, test.filter, settings, tell) {
-        Err(_) if interrupt::requested() => finish(Ending::Interrupted),
+        Err(_) if interrupt::requested() => finish(Ending::Interrupted(Vec::new())),
         Err(error) => failed(&format!("error: {error}\n")),
         Ok(outcome) if outcome == script::Outcome::default() => {
             failed("error: no test was found: a test is a function `test_...()` of a script\n")

@@ -1,6 +1,7 @@
 //! Attacks and random transformations of images. Each sees a classifier as a function from
 //! pixels in [0, 1] to logits, so it works on any.
 
+mod ball;
 mod blur;
 mod brightness;
 mod classifier;
@@ -12,6 +13,7 @@ mod pgd;
 mod rotation;
 mod space;
 
+pub use ball::linf_step;
 pub use blur::Blur;
 pub use brightness::Brightness;
 pub use classifier::Classifier;

@@ -1,6 +1,7 @@
 //! Projected gradient descent: Madry et al. 2018, <https://arxiv.org/abs/1706.06083>,
 //! section 2.1; the L2 steps as in torchattacks and foolbox.
 
+use super::ball::Ball;
 use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
 use super::space::{Bounds, Clip, EpsSpace};
@@ -159,11 +160,12 @@ impl Pgd {
             interrupt::check()?;
             let leaf = z_adv.leaf()?;
             let gradient = with_grad(|| target.losses(&leaf)?.sum()?.gradient(&leaf))?;
-            z_adv = no_grad(|| {
-                let step = self.norm.ascent(&gradient)?.mul(self.step_size)?;
-                let delta = self.norm.project(&z_adv.add(&step)?.sub(z)?, self.eps)?;
-                target.bounds.clamp(&z.add(&delta)?)
-            })?;
+            let ball = Ball {
+                norm: self.norm,
+                eps: self.eps,
+                bounds: &target.bounds,
+            };
+            z_adv = no_grad(|| ball.step(&z_adv, z, &gradient, self.step_size))?;
         }
         z_adv.detach()
     }

@@ -87,6 +87,15 @@ pub enum Bounds {
 }
 
 impl Bounds {
+    /// The same bounds for all entries, if they are.
+    pub fn numbers(&self) -> Option<(f64, f64)> {
+        match self {
+            Bounds::None => Some((f64::NEG_INFINITY, f64::INFINITY)),
+            Bounds::Numbers(low, high) => Some((*low, *high)),
+            Bounds::Tensors(..) => None,
+        }
+    }
+
     pub fn clamp(&self, z: &Tensor) -> Result<Tensor> {
         match self {
             Bounds::None => Ok(z.clone()),

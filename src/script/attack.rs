@@ -85,6 +85,31 @@ pub mod functions {
         Ok(Attack::new(Pgd::new(options::read("pgd", options)?)?))
     }
 
+    /// One update of L-infinity PGD, for attacks written in scripts: a step along the sign of the
+    /// gradient, back to at most `eps` from `x`, back into [0, 1]; in one pass over memory on the
+    /// CPU. The result carries no gradient.
+    ///
+    /// - `x_adv`, `x`, `gradient`: of one shape; `x` is the clean image
+    /// - `eps`, `step_size`: in pixels of [0, 1]
+    ///
+    /// Source: Madry et al. 2018, <https://arxiv.org/abs/1706.06083>, section 2.1.
+    ///
+    /// ```rhai
+    /// let x = tensor([0.5, 0.5, 0.995]);
+    /// let x_adv = pgd_step(x, x, tensor([2.0, -0.1, 1.0]), 0.03, 0.01);
+    /// assert_close(x_adv, tensor([0.51, 0.49, 1.0]), 1e-6);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn pgd_step(
+        x_adv: Tensor,
+        x: Tensor,
+        gradient: Tensor,
+        eps: f64,
+        step_size: f64,
+    ) -> RhaiResultOf<Tensor> {
+        Ok(attack::linf_step(&x_adv, &x, &gradient, eps, step_size)?)
+    }
+
     /// The fast gradient sign method, as a value: one step of length `eps`.
     ///
     /// - `eps`: in pixels of [0, 1]

@@ -11,6 +11,7 @@ mod display;
 mod dtype;
 mod error;
 mod functional;
+mod fused;
 mod index;
 pub mod install;
 mod math;

@@ -1,7 +1,10 @@
 // What libtorch has and tch does not pass on. No exception leaves a function of this file.
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/empty_like.h>
+#include <c10/core/GradMode.h>
 
 #include <atomic>
 #include <stdexcept>
@@ -48,5 +51,63 @@ extern "C" bool rhobust_set_generator_state(const at::Tensor* state) {
         return true;
     } catch (...) {
         return false;
+    }
+}
+
+namespace {
+
+// No entry takes long: shares smaller than this are not worth a thread.
+constexpr int64_t kShare = 32768;
+
+template <typename T>
+void linf_step(T* out, const T* x_adv, const T* gradient, const T* x, int64_t n, T step, T eps,
+               T low, T high) {
+    // A comparison with NaN is false, so that NaN stays NaN as in at::clamp.
+    const auto clamp = [](T value, T least, T most) {
+        return value < least ? least : (value > most ? most : value);
+    };
+    at::parallel_for(0, n, kShare, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            const T sign = T(gradient[i] > 0) - T(gradient[i] < 0);
+            const T delta = clamp(x_adv[i] + sign * step - x[i], -eps, eps);
+            out[i] = clamp(x[i] + delta, low, high);
+        }
+    });
+}
+
+}  // namespace
+
+// One step of L-infinity PGD in one pass over memory: a step along the gradient's sign, back
+// into the ball around `x`, back into [low, high]. A tensor that the caller frees; null where
+// the tensors are not of one kind and layout on the CPU, or a gradient would be recorded.
+extern "C" at::Tensor* rhobust_linf_step(const at::Tensor* x_adv, const at::Tensor* gradient,
+                                         const at::Tensor* x, double step, double eps, double low,
+                                         double high) {
+    try {
+        const auto type = x->scalar_type();
+        const bool recorded =
+            at::GradMode::is_enabled() &&
+            (x_adv->requires_grad() || gradient->requires_grad() || x->requires_grad());
+        if (recorded || (type != at::kFloat && type != at::kDouble)) return nullptr;
+        for (const at::Tensor* tensor : {x_adv, gradient, x}) {
+            if (!tensor->is_cpu() || tensor->scalar_type() != type ||
+                tensor->layout() != at::kStrided || tensor->sizes() != x->sizes() ||
+                tensor->strides() != x->strides() || !tensor->is_non_overlapping_and_dense()) {
+                return nullptr;
+            }
+        }
+        at::Tensor out = at::empty_like(*x);
+        if (type == at::kFloat) {
+            linf_step<float>(out.data_ptr<float>(), x_adv->const_data_ptr<float>(),
+                             gradient->const_data_ptr<float>(), x->const_data_ptr<float>(),
+                             x->numel(), step, eps, low, high);
+        } else {
+            linf_step<double>(out.data_ptr<double>(), x_adv->const_data_ptr<double>(),
+                              gradient->const_data_ptr<double>(), x->const_data_ptr<double>(),
+                              x->numel(), step, eps, low, high);
+        }
+        return new at::Tensor(std::move(out));
+    } catch (...) {
+        return nullptr;
     }
 }

@@ -100,7 +100,7 @@ pub fn check(path: &Path) -> Checked {
     let script = path.to_owned();
     let checked =
         thread::with_large_stack(move || check_here(&script).map_err(|error| error.to_string()));
-    checked.flatten().unwrap_or_else(|message| Checked {
+    checked.and_then(|inner| inner).unwrap_or_else(|message| Checked {
         findings: vec![Finding::new(path, Severity::Error, "file", message, None)],
         imports: 0,
     })
