@@ -256,9 +256,11 @@ fn an_error_leaves_variables_as_they_were() {
     repl.input(3, "[x, map.a, add.call(1)]")
         .sees("_3 = [1, 1, 2]");
     repl.input(4, "y").sees("there is no variable");
-    repl.input(5, "pgd(#{ eps: 8, steps: 1 })")
+    // A variable declared anew takes the place of the old one.
+    repl.input(5, "let x = 2.5").input(6, "x").sees("_6 = 2.5");
+    repl.input(7, "pgd(#{ eps: 8, steps: 1 })")
         .sees("px(8)")
-        .sees("input 5:1:1");
+        .sees("input 7:1:1");
 }
 
 #[test]
@@ -313,6 +315,38 @@ fn commands_look_at_the_session() {
     repl.keys(":nothing\r").sees("no command").prompt(3);
 }
 
+/// Two rows of pixels share one row of characters, upper half blocks: red over green, blue over
+/// white, and so on, as stored here.
+#[test]
+fn pictures_are_drawn_in_half_blocks() {
+    let mut repl = Terminal::repl(&[]);
+    repl.prompt(1).keys("\x0c").prompt(1);
+    let picture = "show(tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]]))";
+    repl.keys(picture).keys("\r").prompt(2);
+    let screen = repl.screen.lock().unwrap();
+    let screen = screen.screen();
+    let rows: Vec<u16> = (0..ROWS)
+        .filter(|row| {
+            screen
+                .cell(*row, 0)
+                .is_some_and(|cell| cell.contents() == "▀")
+        })
+        .collect();
+    assert_eq!(rows.len(), 1, "{}", screen.contents());
+    let cells = (0..2).map(|column| {
+        let cell = screen.cell(rows[0], column).unwrap();
+        (cell.contents().to_owned(), cell.fgcolor(), cell.bgcolor())
+    });
+    let rgb = vt100::Color::Rgb;
+    assert_eq!(
+        cells.collect::<Vec<_>>(),
+        [
+            ("▀".to_owned(), rgb(255, 0, 0), rgb(0, 255, 0)),
+            ("▀".to_owned(), rgb(0, 0, 255), rgb(255, 255, 255)),
+        ]
+    );
+}
+
 #[test]
 fn a_script_leaves_its_variables() {
     let folder = tempfile::tempdir().unwrap();
@@ -324,6 +358,17 @@ fn a_script_leaves_its_variables() {
     .unwrap();
     let mut repl = Terminal::repl(&[script.to_str().unwrap(), "--set", "n=4"]);
     repl.input(2, "times_k(p.n)").sees("_2 = 40");
+    // What a script made before it failed stays, too.
+    std::fs::write(
+        &script,
+        "let made = 7;\nfn twice(n) { 2 * n }\nlet lost = oops(1);\n",
+    )
+    .unwrap();
+    repl.prompt(3)
+        .keys(&format!(":load {}\r", script.display()))
+        .sees("oops")
+        .prompt(4);
+    repl.input(4, "twice(made)").sees("_4 = 14");
 }
 
 /// Every long operation stops soon; the times are printed (`cargo test -- --nocapture`).

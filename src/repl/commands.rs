@@ -8,8 +8,8 @@ use crate::script::names::{did_you_mean, type_word};
 use std::path::Path;
 use std::time::Instant;
 
-pub const NAMES: [&str; 11] = [
-    "bench", "help", "load", "mem", "quit", "reset", "save", "time", "type", "vars", "who",
+pub const NAMES: [&str; 10] = [
+    "bench", "help", "load", "mem", "quit", "reset", "save", "time", "type", "who",
 ];
 
 const HELP: &str = "\
@@ -51,7 +51,7 @@ pub fn run(session: &mut Session, line: &str) -> Reply {
     match (name, argument) {
         ("help" | "h" | "", _) => Reply::Text(HELP.into()),
         ("quit" | "q" | "exit", _) => Reply::Quit,
-        ("who" | "vars", filter) => Reply::Text(who::table(session, filter)),
+        ("who", filter) => Reply::Text(who::table(session, filter)),
         ("mem", _) => Reply::Text(Memory::read(session).to_string()),
         ("reset", _) => match session.reset() {
             Ok(()) => Reply::Text(String::new()),

@@ -23,6 +23,20 @@ pub fn answer(session: &Session, topic: &str) -> String {
         let word = type_word(session.engine().map_type_name(value.type_name()));
         return format!("{topic}: {word}\n{}\n", session.shown(&value));
     }
+    let own: String = session
+        .own_functions()
+        .into_iter()
+        .filter(|(name, _)| name == topic)
+        .map(|(name, params)| {
+            format!(
+                "{name}({}), a function of this session\n",
+                params.join(", ")
+            )
+        })
+        .collect();
+    if !own.is_empty() {
+        return own;
+    }
     let name = session.documented(topic);
     if let Some(page) = docs().page(&name, &style) {
         return page;
@@ -32,6 +46,18 @@ pub fn answer(session: &Session, topic: &str) -> String {
             let near = did_you_mean(topic, docs().nearest(topic));
             format!("error: nothing is about `{topic}`{near}\n")
         }
-        found => found,
+        found => shortened(&found, topic),
     }
+}
+
+/// The best of what a search found: it stands first.
+fn shortened(found: &str, topic: &str) -> String {
+    const SHOWN: usize = 20;
+    let lines: Vec<&str> = found.lines().collect();
+    if lines.len() <= SHOWN {
+        return found.to_owned();
+    }
+    let shown = lines[..SHOWN].join("\n");
+    let more = lines.len() - SHOWN;
+    format!("{shown}\n... {more} lines more: rhobust doc --search {topic}\n")
 }

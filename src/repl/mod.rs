@@ -26,7 +26,7 @@ use std::rc::Rc;
 const WELCOME: &str = concat!(
     "rhobust ",
     env!("CARGO_PKG_VERSION"),
-    ", an interactive session. ?name explains a function, :help lists commands, Ctrl-D leaves."
+    ": ?name explains a function, :help lists commands, Ctrl-D leaves."
 );
 
 /// Runs a session on the terminal, or with the lines of standard input where that is none;
@@ -183,7 +183,7 @@ fn show(session: &Session, outcome: Outcome) -> Next {
             true
         }
         Outcome::Interrupted => {
-            eprintln!("interrupted; variables are as before this input");
+            eprintln!("interrupted; variables are as before, what models learnt so far stays");
             true
         }
     };

@@ -1,9 +1,10 @@
 //! `:save`: the inputs that worked, as a script that runs.
 
 use super::results;
-use super::scan::{Kind, scan};
+use super::scan::{Kind, partner, scan};
 use super::session::Accepted;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// The script. Results that later inputs use by name become variables.
 pub fn script(inputs: &[Accepted]) -> String {
@@ -21,12 +22,19 @@ pub fn script(inputs: &[Accepted]) -> String {
     };
     let texts: Vec<_> = inputs
         .iter()
-        .map(|input| replace_results(&input.text, |name| meant(name, input.number)))
+        .enumerate()
+        .map(|(at, input)| {
+            let text = without_replaced_functions(&input.text, &inputs[at + 1..]);
+            replace_results(&text, |name| meant(name, input.number))
+        })
         .collect();
     let used: BTreeSet<usize> = texts.iter().flat_map(|(_, used)| used.clone()).collect();
     let mut script = String::new();
     for (input, (text, _)) in inputs.iter().zip(&texts) {
         let text = text.trim_end();
+        if text.is_empty() {
+            continue;
+        }
         match used.contains(&input.number) {
             true => {
                 let (before, value) = split_value(text);
@@ -74,6 +82,44 @@ fn replace_results(text: &str, meant: impl Fn(&str) -> Option<usize>) -> (String
     (replaced, used)
 }
 
+/// The functions that a text defines: name, number of parameters, and where.
+fn functions(text: &str) -> Vec<(&str, usize, Range<usize>)> {
+    let pieces = scan(text);
+    let mut found = Vec::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        if piece.text(text) != "fn" || piece.kind != Kind::Keyword {
+            continue;
+        }
+        let (Some(name), Some(close)) = (pieces.get(at + 1), partner(&pieces, at + 2)) else {
+            continue;
+        };
+        let parameters = pieces[at + 2..close]
+            .iter()
+            .filter(|it| it.kind == Kind::Name)
+            .count();
+        if let Some(end) = partner(&pieces, close + 1) {
+            let range = piece.range.start..pieces[end].range.end;
+            found.push((name.text(text), parameters, range));
+        }
+    }
+    found
+}
+
+/// A script may define a function once, a session corrects it: the last one stays.
+fn without_replaced_functions(text: &str, later: &[Accepted]) -> String {
+    let later: Vec<_> = later
+        .iter()
+        .flat_map(|input| functions(&input.text))
+        .collect();
+    let mut kept = text.to_owned();
+    for (name, parameters, range) in functions(text).into_iter().rev() {
+        if later.iter().any(|it| (it.0, it.1) == (name, parameters)) {
+            kept.replace_range(range, "");
+        }
+    }
+    kept
+}
+
 /// What comes before the last expression of an input, and that expression.
 fn split_value(text: &str) -> (&str, &str) {
     let text = text.trim_end_matches(';');
@@ -94,6 +140,27 @@ fn split_value(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_corrected_function_is_saved_once() {
+        let inputs = [
+            "fn f(a) { a + 1 }",
+            "let x = 1; fn f(a, b) { a }",
+            "fn f(a) { a + 2 }",
+        ];
+        let inputs: Vec<_> = (1..)
+            .zip(inputs)
+            .map(|(number, text)| Accepted {
+                number,
+                text: text.to_owned(),
+                has_result: false,
+            })
+            .collect();
+        assert_eq!(
+            script(&inputs),
+            "let x = 1; fn f(a, b) { a }\nfn f(a) { a + 2 }\n"
+        );
+    }
 
     #[test]
     fn used_results_become_variables() {

@@ -68,6 +68,15 @@ impl Repeatable {
     }
 }
 
+/// What becomes of the variables when an input fails.
+#[derive(Clone, Copy)]
+enum Failing {
+    /// They are as before.
+    PutsBack,
+    /// What a script made before it failed may have cost an hour.
+    Keeps,
+}
+
 /// How an input ended.
 pub enum Outcome {
     /// A value, and the name it is kept under.
@@ -166,11 +175,11 @@ impl Session {
     pub fn input(&mut self, text: &str) -> Outcome {
         self.count += 1;
         let name = format!("input {}", self.count);
-        let outcome = self.evaluate(&name, None, text);
+        let outcome = self.evaluate(&name, None, text, Failing::PutsBack);
         self.settle(text, outcome)
     }
 
-    /// Runs a script in the session; its variables stay.
+    /// Runs a script in the session; its variables stay, even if it fails.
     pub fn load(&mut self, path: &Path) -> Outcome {
         let text = match self
             .host
@@ -180,7 +189,12 @@ impl Session {
             Err(error) => return Outcome::Failed(format!("error: {error}\n")),
         };
         self.count += 1;
-        let outcome = self.evaluate(&path.display().to_string(), path.canonicalize().ok(), &text);
+        let outcome = self.evaluate(
+            &path.display().to_string(),
+            path.canonicalize().ok(),
+            &text,
+            Failing::Keeps,
+        );
         // A script's last value is no result.
         let silent = outcome.map(|_| Dynamic::UNIT);
         self.settle(&text, silent)
@@ -188,7 +202,7 @@ impl Session {
 
     /// The value of an expression; it is not kept as a result.
     pub fn value_of(&mut self, text: &str) -> std::result::Result<Dynamic, Outcome> {
-        self.evaluate("expression", None, text)
+        self.evaluate("expression", None, text, Failing::PutsBack)
             .map_err(|error| self.ending(&error))
     }
 
@@ -253,7 +267,13 @@ impl Session {
             .map_or_else(BTreeSet::new, |import| import.functions.clone())
     }
 
-    fn evaluate(&mut self, name: &str, path: Option<PathBuf>, text: &str) -> RhaiResultOf<Dynamic> {
+    fn evaluate(
+        &mut self,
+        name: &str,
+        path: Option<PathBuf>,
+        text: &str,
+        failing: Failing,
+    ) -> RhaiResultOf<Dynamic> {
         // A Ctrl-C that came too late for the last input is not meant for this one.
         interrupt::clear();
         let ast = self.compile(name, path, text)?;
@@ -261,13 +281,13 @@ impl Session {
         let (random, seed) = (RandomState::now(), self.host.seed());
         let ast = self.functions.merge(&ast);
         let outcome = self.engine.eval_ast_with_scope(&mut self.scope, &ast);
-        match &outcome {
-            Ok(_) => {
+        match (&outcome, failing) {
+            (Ok(_), _) | (Err(_), Failing::Keeps) => {
                 self.keep_imports(&ast);
                 self.functions = ast.clone_functions_only();
                 self.forget_shadowed();
             }
-            Err(_) => {
+            (Err(_), Failing::PutsBack) => {
                 self.scope = before.restore();
                 self.host.set_seed(seed);
                 random.restore();
@@ -329,9 +349,10 @@ impl Session {
     /// Of variables declared more than once the last is the one that is seen.
     fn forget_shadowed(&mut self) {
         let mut kept = Scope::new();
+        // Rhai gives the newest first.
         let all: Vec<_> = self.scope.iter_raw().collect();
-        for (at, (name, constant, value)) in all.iter().enumerate() {
-            if all[at + 1..].iter().any(|(later, ..)| later == name) {
+        for (at, (name, constant, value)) in all.iter().enumerate().rev() {
+            if all[..at].iter().any(|(later, ..)| later == name) {
                 continue;
             }
             match constant {

@@ -17,13 +17,18 @@ struct Variable {
 
 impl Snapshot {
     pub fn take(scope: &Scope) -> Self {
-        let variables = scope.iter_raw().map(|(name, constant, value)| Variable {
-            name: name.to_owned(),
-            constant,
-            value: value.clone(),
-            inner: value.is_shared().then(|| value.flatten_clone()),
-        });
-        Snapshot(variables.collect())
+        // Rhai gives the newest first.
+        let mut variables: Vec<_> = scope
+            .iter_raw()
+            .map(|(name, constant, value)| Variable {
+                name: name.to_owned(),
+                constant,
+                value: value.clone(),
+                inner: value.is_shared().then(|| value.flatten_clone()),
+            })
+            .collect();
+        variables.reverse();
+        Snapshot(variables)
     }
 
     pub fn restore(self) -> Scope<'static> {

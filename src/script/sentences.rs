@@ -12,6 +12,14 @@ pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Pl
     let scene = Scene {
         engine,
         outline: place.map(|place| outline(engine, place)),
+        before_eval: place.is_some_and(|place| {
+            place
+                .text()
+                .chars()
+                .skip(place.column - 1)
+                .collect::<String>()
+                .starts_with("eval")
+        }),
         at_end: place.is_some_and(|place| place.line > place.source.text.lines().count()),
     };
     match error {
@@ -173,6 +181,7 @@ impl Scene<'_> {
             VariableUndefined(name) => self.unknown_variable(name),
             ModuleUndefined(name) => self.unknown_module(name),
             Reserved(name) if name == "eval" => reserved_eval(),
+            PropertyExpected if self.before_eval => reserved_eval(),
             Reserved(name) => format!("`{name}` is a reserved word"),
             ExprTooDeep => format!(
                 "expressions and blocks may be nested {} deep; name a part of this with `let`",

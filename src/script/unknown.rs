@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub(super) struct Scene<'a> {
     pub engine: &'a Engine,
     pub outline: Option<Outline>,
+    /// Whether the word `eval` stands at the place.
+    pub before_eval: bool,
     /// Whether the error is behind the last line of the file.
     pub at_end: bool,
 }

@@ -100,10 +100,12 @@ pub fn check(path: &Path) -> Checked {
     let script = path.to_owned();
     let checked =
         thread::with_large_stack(move || check_here(&script).map_err(|error| error.to_string()));
-    checked.and_then(|inner| inner).unwrap_or_else(|message| Checked {
-        findings: vec![Finding::new(path, Severity::Error, "file", message, None)],
-        imports: 0,
-    })
+    checked
+        .and_then(|inner| inner)
+        .unwrap_or_else(|message| Checked {
+            findings: vec![Finding::new(path, Severity::Error, "file", message, None)],
+            imports: 0,
+        })
 }
 
 fn check_here(script: &Path) -> Result<Checked> {

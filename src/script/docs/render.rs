@@ -33,7 +33,7 @@ impl Style {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Style {
             width: terminal_width().unwrap_or(80).clamp(40, 100),
-            colours: !refused,
+            colours: !refused && std::env::var("TERM").is_ok_and(|term| term != "dumb"),
         }
     }
 
