@@ -373,15 +373,15 @@ mod tests {
     #[test]
     fn an_entry_is_laid_out_for_the_width() {
         let style = Style {
-            width: 46,
+            width: 50,
             colours: false,
         };
         let expected = "\
 train::fit(model, given)
 import \"std/train\" as train;
 
-Trains a `model`; returns its losses, one for
-each epoch of all.
+Trains a `model`; returns its losses, one for each
+epoch of all.
 
 It is
 
@@ -392,9 +392,8 @@ Arguments
   model  in train mode
 
 Options
-  optimizer  required  such as `sgd(model)`,
-                       of which the `lr` is
-                       full
+  optimizer  required  such as `sgd(model)`, of
+                       which the `lr` is full
   by         \"step\"    or more
 
 Errors
