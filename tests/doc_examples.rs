@@ -94,7 +94,7 @@ fn run(name: &str, text: &str) -> Result<(), String> {
         .and_then(|ast| engine.run_ast(&ast))
         .map_err(|error| errors::report(&engine, &error))?;
     let (stated, printed) = (stated(text), printed.borrow());
-    let printed: Vec<_> = printed.lines().map(str::trim_end).collect();
+    let printed: Vec<_> = printed.lines().map(str::trim).collect();
     match stated.is_empty() || agree(&stated, &printed) {
         true => Ok(()),
         false => Err(format!(
@@ -126,7 +126,7 @@ fn agree(stated: &[&str], printed: &[&str]) -> bool {
 
 fn matches(stated: &str, line: &str) -> bool {
     let Some((before, behind)) = stated.split_once("...") else {
-        return stated == line.trim_end();
+        return stated == line;
     };
     let Some(rest) = line.strip_prefix(before) else {
         return false;

@@ -556,7 +556,7 @@ mod check {
             "import \"lib\" as lib;\nlet m = #{ f: |x| x + 1 };\nlet k = 1;\n\
              print(m.f(2) + lib::g(|x| x + k, 2));\nfn own(a) { a.len() + this }\n1.own([2]);\n\
              let h = Fn(\"own\"); h.curry(1); [1, 2].map(|x| x * k).filter(|x| x > 1).sum_up();\n\
-             switch k { 1 => print(k), _ => () }\nlet o = #{ sum_up: || 3 };\n",
+             switch k { 1 => print(k), _ => () }\nlet _o = #{ sum_up: || 3 };\n",
         )
         .file(
             "lib.rhai",

@@ -119,6 +119,21 @@ impl Terminal {
         self.prompt(number).keys(text).keys("\r").prompt(number + 1)
     }
 
+    /// Types a line on a cleared screen, waits for what it shows and for the prompt `next`.
+    fn command(&mut self, number: usize, line: &str, shows: &[&str], next: usize) -> &mut Self {
+        self.prompt(number).keys("\x0c");
+        self.until("a clear screen", |screen| {
+            screen.trim() == format!("{number}>")
+        });
+        self.keys(line).keys("\r");
+        for text in shows {
+            self.sees(text);
+        }
+        let echoed = format!("{number}> {line}");
+        self.until("an answer", |screen| screen.contains(&echoed))
+            .prompt(next)
+    }
+
     /// Stops input `number` when the screen shows `sign`; the time to the next prompt.
     fn interrupted(&mut self, number: usize, text: &str, sign: &str) -> Duration {
         self.prompt(number)
@@ -237,14 +252,10 @@ fn the_tabulator_completes() {
 #[test]
 fn functions_explain_themselves() {
     let mut repl = Terminal::repl(&[]);
-    repl.prompt(1)
-        .keys("?pgd\r")
-        .sees("step_size")
-        .sees("Madry")
-        .prompt(1);
-    repl.keys("px?\r").sees("grey levels").prompt(1);
-    repl.keys("?momentum\r").sees("sgd").prompt(1);
-    repl.keys(":help\r").sees(":bench").prompt(1);
+    repl.command(1, "?pgd", &["step_size", "Madry"], 1);
+    repl.command(1, "px?", &["grey levels"], 1);
+    repl.command(1, "?momentum", &["sgd"], 1);
+    repl.command(1, ":help", &[":bench"], 1);
 }
 
 #[test]
@@ -285,34 +296,18 @@ fn the_history_outlives_the_session() {
 fn commands_look_at_the_session() {
     let mut repl = Terminal::repl(&[]);
     repl.input(1, "let images = zeros([4, 3, 8, 8]);");
-    repl.prompt(2)
-        .keys(":who\r")
-        .sees("[4, 3, 8, 8]")
-        .sees("float32")
-        .sees("3072")
-        .prompt(2);
-    repl.keys(":type images.mean()\r").sees("tensor").prompt(2);
-    repl.keys(":time 1 + 1\r")
-        .sees("took")
-        .sees("_2 = 2")
-        .prompt(3);
-    repl.keys(":bench images.sum()\r").sees("median").prompt(3);
-    repl.keys(":mem\r").sees("process").prompt(3);
+    repl.command(2, ":who", &["[4, 3, 8, 8]", "float32", "3072"], 2);
+    repl.command(2, ":type images.mean()", &["tensor"], 2);
+    repl.command(2, ":time 1 + 1", &["took", "_2 = 2"], 3);
+    repl.command(3, ":bench images.sum()", &["median"], 3);
+    repl.command(3, ":mem", &["process"], 3);
     repl.input(3, "_ + 1");
-    repl.prompt(4)
-        .keys(":save all.rhai\r")
-        .sees("3 inputs")
-        .prompt(4);
-    repl.keys(":reset\r")
-        .prompt(1)
-        .keys(":who\r")
-        .sees("no variables")
-        .prompt(1);
-    repl.keys(":load all.rhai\r")
-        .prompt(2)
-        .input(2, "result_2 + images.numel()");
-    repl.sees("_2 = 770");
-    repl.keys(":nothing\r").sees("no command").prompt(3);
+    repl.command(4, ":save all.rhai", &["3 inputs"], 4);
+    repl.command(4, ":reset", &[], 1);
+    repl.command(1, ":who", &["no variables"], 1);
+    repl.command(1, ":load all.rhai", &[], 2);
+    repl.command(2, "result_2 + images.numel()", &["_2 = 770"], 3);
+    repl.command(3, ":nothing", &["no command"], 3);
 }
 
 /// Two rows of pixels share one row of characters, upper half blocks: red over green, blue over

@@ -317,8 +317,8 @@ mod tests {
     fn the_ends_of_the_floats_fit_into_a_plot() {
         for ends in [[-f64::MAX, f64::MAX], [-5e-324, 5e-324], [0.0, 5e-324]] {
             let named = ends.map(|value| ("it".to_owned(), value));
-            let text = bars(&named, size(40, 2))
-                + lines(&[series("", &ends)], size(40, 9)).unwrap().as_str();
+            let plot = lines(&[series("", &ends)], size(40, 9)).unwrap();
+            let text = format!("{}\n{plot}", bars(&named, size(40, 2)));
             assert!(
                 text.lines().all(|line| line.chars().count() <= 41),
                 "{text}"

@@ -143,6 +143,11 @@ fn missing(token: &str, purpose: &str) -> String {
         (",", _) if of(&["array"]) => "`,` or `]` is missing in this array".into(),
         (",", _) if of(&["map", "switch"]) => format!("`,` or `}}` is missing {purpose}"),
         (",", _) if of(&["argument", "parameters"]) => format!("`,` or `)` is missing {purpose}"),
+        ("]", _) if of(&["index"]) => {
+            "`]` is missing behind this index; if `[` begins an element of an array, a `,` is missing \
+             before it"
+                .into()
+        }
         _ => format!("`{token}` is missing {purpose}"),
     }
 }
