@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::rc::Rc;
+use std::sync::Mutex;
 
 /// A function as its documentation names it, with its comment.
 type Documented = (String, String);
@@ -78,6 +79,9 @@ fn examples(comment: &str) -> Vec<String> {
 /// Runs an example in an engine of its own, with a new run folder; the error's report if any,
 /// and where the example states what it prints, a complaint if that is not what it printed.
 fn run(name: &str, text: &str) -> Result<(), String> {
+    // libtorch has one generator for all threads, and examples draw from it.
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    let _alone = GENERATOR.lock();
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let settings = Settings {
         out: Some(folder.path().join("run")),
