@@ -14,8 +14,8 @@ GPU ?= auto
 
 # Small enough for some minutes on two cores: a few hundred images, four attack steps in
 # training, the stem that halves the image twice before the first stage.
-DEMO ?= run scripts/paper.rhai --set train=800 --set test=200 --set attacked=50 \
-	--set epochs=4 --set adv_epochs=1 --set batch_size=32 --set lr=0.001 --set adv_lr=0.001 \
+DEMO ?= run scripts/paper.rhai --set train=600 --set test=200 --set attacked=30 \
+	--set epochs=3 --set adv_epochs=1 --set batch_size=32 --set lr=0.001 --set adv_lr=0.001 \
 	--set steps=4 --set stem=imagenet
 
 build: libtorch

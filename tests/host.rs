@@ -317,8 +317,8 @@ mod limits {
 mod interrupts {
     use super::*;
 
-    fn interrupted(script: &str) {
-        let session = Session::script(script);
+    /// Sends a Ctrl-C to a script that printed `ready`.
+    fn stopped(session: &Session) -> Outcome {
         let mut child = session
             .command()
             .stdout(Stdio::piped())
@@ -332,6 +332,11 @@ mod interrupts {
         unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
         let outcome = Outcome::of(child.wait_with_output().unwrap());
         assert_eq!(outcome.code, Some(130), "{outcome:?}");
+        outcome
+    }
+
+    fn interrupted(script: &str) {
+        let outcome = stopped(&Session::script(script));
         assert_eq!(outcome.stderr, "interrupted\n");
     }
 
@@ -354,18 +359,7 @@ mod interrupts {
              });\n",
         )
         .args(&["--out", "run"]);
-        let mut child = session
-            .command()
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut ready = [0; 6];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
-        // SAFETY: a signal to a child of ours that is still running.
-        unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
-        let outcome = Outcome::of(child.wait_with_output().unwrap());
-        assert_eq!(outcome.code, Some(130), "{outcome:?}");
+        let outcome = stopped(&session);
         assert!(
             outcome.stderr.contains("Adv.stopped.model.safetensors"),
             "{outcome:?}"

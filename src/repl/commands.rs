@@ -4,7 +4,7 @@ use super::measure::{self, Memory};
 use super::session::{Outcome, Session};
 use super::{save, who};
 use crate::report::precise_duration;
-use crate::script::names::{did_you_mean, type_word};
+use crate::script::names::did_you_mean;
 use std::path::Path;
 use std::time::Instant;
 
@@ -64,7 +64,7 @@ pub fn run(session: &mut Session, line: &str) -> Reply {
         ("type" | "time" | "bench", "") => needs("an expression"),
         ("type", text) => match session.value_of(text) {
             Ok(value) => {
-                let word = type_word(session.engine().map_type_name(value.type_name()));
+                let word = session.type_word(&value);
                 Reply::Text(format!("{word}\n"))
             }
             Err(outcome) => Reply::Evaluated(outcome),

@@ -113,10 +113,10 @@ impl Hinter for Assistant {
     /// What the history goes on with, else the signature of the call that was just opened.
     fn hint(&self, line: &str, pos: usize, ctx: &Context) -> Option<String> {
         self.history.hint(line, pos, ctx).or_else(|| {
-            let (before, function) = (&line[..pos], pos == line.len());
+            let (before, at_end) = (&line[..pos], pos == line.len());
             let pieces = scan(before);
             let (open, called) = pieces.split_last()?;
-            if !function || open.text(before) != "(" || open.range.end != pos {
+            if !at_end || open.text(before) != "(" || open.range.end != pos {
                 return None;
             }
             let session = self.session.borrow();

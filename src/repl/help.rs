@@ -2,7 +2,7 @@
 
 use super::session::Session;
 use crate::script::docs::{Style, docs};
-use crate::script::names::{did_you_mean, type_word};
+use crate::script::names::did_you_mean;
 
 /// What an input asks about, if it is a question.
 pub fn asked(input: &str) -> Option<&str> {
@@ -20,7 +20,7 @@ pub fn answer(session: &Session, topic: &str) -> String {
         return docs().overview(&style);
     }
     if let Some(value) = session.value(topic) {
-        let word = type_word(session.engine().map_type_name(value.type_name()));
+        let word = session.type_word(&value);
         return format!("{topic}: {word}\n{}\n", session.shown(&value));
     }
     let own: String = session

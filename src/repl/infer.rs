@@ -2,7 +2,6 @@
 
 use super::scan::{Kind, Piece, partner};
 use super::session::Session;
-use crate::script::names::type_word;
 use rhai::Dynamic;
 
 /// What is known of an expression.
@@ -17,7 +16,7 @@ pub enum Known {
 impl Known {
     pub fn type_word(&self, session: &Session) -> String {
         match self {
-            Known::Value(value) => type_word(session.engine().map_type_name(value.type_name())),
+            Known::Value(value) => session.type_word(value),
             Known::Type(word) => word.clone(),
         }
     }

@@ -7,6 +7,7 @@ use super::results;
 use super::scan::{Kind, Piece, scan};
 use super::snapshot::Snapshot;
 use crate::script::functions::Functions;
+use crate::script::names::type_word;
 use crate::script::{self, Host, RhaiResultOf, Settings, errors};
 use crate::torch::RandomState;
 use crate::{Result, interrupt};
@@ -118,10 +119,6 @@ impl Session {
         Ok(())
     }
 
-    pub fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
     pub fn host(&self) -> &Host {
         &self.host
     }
@@ -147,6 +144,11 @@ impl Session {
     /// The value of a variable or of a result such as `_` or `_3`.
     pub fn value(&self, name: &str) -> Option<Dynamic> {
         self.scope.get(name).map(Dynamic::flatten_clone)
+    }
+
+    /// The type of a value in a script's word, `tensor`.
+    pub fn type_word(&self, value: &Dynamic) -> String {
+        type_word(self.engine.map_type_name(value.type_name()))
     }
 
     /// The functions that were defined here, with the names of their parameters.

@@ -2,7 +2,6 @@
 
 use super::session::Session;
 use crate::nn::Model;
-use crate::script::names::type_word;
 use crate::torch::Tensor;
 use rhai::Dynamic;
 
@@ -40,7 +39,7 @@ pub fn table(session: &Session, filter: &str) -> String {
 }
 
 fn row(session: &Session, name: String, value: Dynamic) -> [String; 6] {
-    let word = type_word(session.engine().map_type_name(value.type_name()));
+    let word = session.type_word(&value);
     let value = value.flatten();
     let bytes = bytes(&value).map_or(String::new(), |bytes| bytes.to_string());
     if let Some(tensor) = value.clone().try_cast::<Tensor>() {

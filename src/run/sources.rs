@@ -131,14 +131,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("script");
         let read = |name: &str| fs::read_to_string(script.join(name)).ok();
-        let main = source("/home/me/work/scripts/paper.rhai", "main");
-        let beside = source("/home/me/work/scripts/parts/loop.rhai", "loop");
+        let main = source("/home/me/scripts/paper.rhai", "main");
+        let beside = source("/home/me/scripts/parts/loop.rhai", "loop");
         let mut all = Sources::create(script.clone(), vec![main, beside]).unwrap();
         assert_eq!(all.main(), Some(script.join("paper.rhai")));
         assert_eq!(read("parts/loop.rhai").as_deref(), Some("loop"));
 
         // An import from above: the layout moves one folder down.
-        let above = source("/home/me/work/scripts/parts/../../lib/own.rhai", "own");
+        let above = source("/home/me/scripts/parts/../../lib/own.rhai", "own");
         all.add(above).unwrap();
         assert_eq!(all.main(), Some(script.join("scripts/paper.rhai")));
         assert_eq!(read("scripts/paper.rhai").as_deref(), Some("main"));

@@ -86,13 +86,20 @@ fn unused_variables(body: &AST, report_top: bool) -> Vec<Problem> {
         unused.map(move |variable| (name.clone(), variable.position))
     });
     unused
-        .map(|(name, position)| Problem {
-            position,
-            severity: Severity::Warning,
-            code: "unused-variable",
-            message: format!("`{name}` is never used; call it `_{name}` if that is meant"),
+        .map(|(name, position)| {
+            let message = format!("`{name}` is never used; call it `_{name}` if that is meant");
+            warning("unused-variable", position, message)
         })
         .collect()
+}
+
+fn warning(code: &'static str, position: Position, message: String) -> Problem {
+    Problem {
+        position,
+        severity: Severity::Warning,
+        code,
+        message,
+    }
 }
 
 /// Which node of the tree this is.
@@ -127,11 +134,9 @@ fn unused_imports(ast: &AST) -> Vec<Problem> {
         !name.is_empty() && !name.starts_with('_') && !used.contains(name)
     });
     unused
-        .map(|(name, position)| Problem {
-            position,
-            severity: Severity::Warning,
-            code: "unused-import",
-            message: format!("module `{name}` is imported and never used"),
+        .map(|(name, position)| {
+            let message = format!("module `{name}` is imported and never used");
+            warning("unused-import", position, message)
         })
         .collect()
 }
