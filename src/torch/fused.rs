@@ -1,6 +1,7 @@
-//! Several operations in one pass over memory, where libtorch would make one for each.
+//! Where libtorch would do more than it must: several passes over memory for one formula, a
+//! conversion for each number.
 
-use super::Tensor;
+use super::{Scalar, Tensor};
 use std::ffi::c_void;
 
 unsafe extern "C" {
@@ -13,6 +14,8 @@ unsafe extern "C" {
         low: f64,
         high: f64,
     ) -> *mut c_void;
+
+    fn rhobust_number_beside(x: *const c_void, value: f32) -> *mut c_void;
 }
 
 impl Tensor {
@@ -31,6 +34,20 @@ impl Tensor {
         unsafe {
             let out = rhobust_linf_step(raw(self), raw(gradient), raw(x), step, eps, low, high);
             (!out.is_null()).then(|| Tensor::wrap(tch::Tensor::from_ptr(out as *mut _)))
+        }
+    }
+
+    /// `number` in the dtype that arithmetic with this tensor converts it to, taking part in
+    /// type promotion as a number; `None` unless this is a float32 tensor on the CPU.
+    pub(super) fn number_beside(&self, number: Scalar) -> Option<tch::Tensor> {
+        let value = match number {
+            Scalar::Int(value) => value as f32,
+            Scalar::Float(value) => value as f32,
+        };
+        // SAFETY: the pointer is to a live tensor, and the result is ours to free, as tch does.
+        unsafe {
+            let out = rhobust_number_beside(self.0.as_ptr() as *const c_void, value);
+            (!out.is_null()).then(|| tch::Tensor::from_ptr(out as *mut _))
         }
     }
 }

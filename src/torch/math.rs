@@ -22,11 +22,37 @@ macro_rules! binary {
     };
 }
 
-binary! {
+/// The same, but a number is made a tensor here where that saves libtorch a conversion.
+macro_rules! arithmetic {
+    ($($name:ident: $tensor:ident, $scalar:ident;)*) => {
+        impl Tensor {$(
+            pub fn $name(&self, other: impl Into<Operand>) -> Result<Tensor> {
+                match other.into() {
+                    Operand::Tensor(other) => {
+                        let result = self.0.$tensor(&other.0);
+                        self.result(stringify!($name), &[&other], result)
+                    }
+                    Operand::Scalar(other) => {
+                        let result = match self.number_beside(other) {
+                            Some(number) => self.0.$tensor(&number),
+                            None => self.0.$scalar(other.tch()),
+                        };
+                        self.result(stringify!($name), &[], result)
+                    }
+                }
+            }
+        )*}
+    };
+}
+
+arithmetic! {
     add: f_add, f_add_scalar;
     sub: f_sub, f_sub_scalar;
     mul: f_mul, f_mul_scalar;
     div: f_div, f_div_scalar;
+}
+
+binary! {
     /// The remainder with the sign of the divisor, as Python's `%`.
     remainder: f_remainder_tensor, f_remainder;
     pow: f_pow, f_pow_tensor_scalar;
@@ -183,5 +209,62 @@ impl Tensor {
         self.0
             .f_equal(&other.0)
             .map_err(|error| self.failure("equal", &[other], &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::Dtype;
+
+    /// The reference is libtorch's own operation with a plain number, which the script host's
+    /// arithmetic equals bit for bit, NaN included.
+    #[test]
+    fn numbers_are_converted_as_libtorch_does() {
+        let numbers = [
+            Scalar::Float(0.1),
+            Scalar::Float(1e300),
+            Scalar::Float(-1e-50),
+            Scalar::Float(f64::NAN),
+            Scalar::Float(0.0),
+            Scalar::Int(3),
+            Scalar::Int((1 << 24) + 1),
+            Scalar::Int(i64::MIN + 1),
+        ];
+        let wide = tch::Tensor::from_slice(&[0.3_f64, -2.5, 1e30, 0.0, 7.0]);
+        let kinds = [
+            tch::Kind::Float,
+            tch::Kind::Double,
+            tch::Kind::BFloat16,
+            tch::Kind::Int64,
+        ];
+        for kind in kinds {
+            for number in numbers {
+                let x = Tensor::wrap(wide.to_kind(kind));
+                let plain = || number.tch();
+                let cases = [
+                    (x.add(number), x.0.f_add_scalar(plain())),
+                    (x.sub(number), x.0.f_sub_scalar(plain())),
+                    (x.mul(number), x.0.f_mul_scalar(plain())),
+                    (x.div(number), x.0.f_div_scalar(plain())),
+                ];
+                for (ours, theirs) in cases {
+                    let (ours, theirs) = (ours.unwrap().0, theirs.unwrap());
+                    assert_eq!(ours.kind(), theirs.kind(), "{kind:?} {number:?}");
+                    let same = ours.f_eq_tensor(&theirs).unwrap();
+                    let nan = ours.isnan().logical_and(&theirs.isnan());
+                    assert!(bool::try_from(same.logical_or(&nan).all()).unwrap());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_pass_beside_numbers() {
+        let x = Tensor::wrap(tch::Tensor::from_slice(&[2.0_f32, 4.0]).set_requires_grad(true));
+        let y = x.mul(3.0).unwrap().div(2.0).unwrap().sub(1.0).unwrap();
+        assert_eq!(y.dtype().unwrap(), Dtype::Float32);
+        y.0.sum(tch::Kind::Float).backward();
+        assert_eq!(Vec::<f32>::try_from(&x.0.grad()).unwrap(), [1.5, 1.5]);
     }
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
+#include <ATen/ScalarOps.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/core/GradMode.h>
@@ -51,6 +52,20 @@ extern "C" bool rhobust_set_generator_state(const at::Tensor* state) {
         return true;
     } catch (...) {
         return false;
+    }
+}
+
+// `value` as the number that arithmetic with `x` would convert it to, which the caller frees;
+// null unless `x` is float32 on the CPU. Given a plain number, libtorch makes a float64 tensor
+// of it and converts that in an operation of its own, for the third of the time of `x * 0.999`.
+extern "C" at::Tensor* rhobust_number_beside(const at::Tensor* x, float value) {
+    try {
+        if (!x->is_cpu() || x->scalar_type() != at::kFloat) return nullptr;
+        at::Tensor number = at::detail::scalar_tensor_static(value, at::kFloat, at::kCPU);
+        number.unsafeGetTensorImpl()->set_wrapped_number(true);
+        return new at::Tensor(std::move(number));
+    } catch (...) {
+        return nullptr;
     }
 }
 
