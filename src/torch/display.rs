@@ -8,8 +8,8 @@ use std::fmt;
 
 /// Entries shown at either end of a dimension that is too long.
 const EDGE: i64 = 3;
-/// Dimensions up to this size are shown whole.
-const WHOLE: i64 = 8;
+/// Dimensions up to this size are shown whole: so are the logits of ten classes.
+const WHOLE: i64 = 10;
 /// The most characters that entries may take on the first line.
 const LINE: usize = 60;
 
@@ -227,24 +227,24 @@ mod tests {
 
     #[test]
     fn many_entries_come_with_their_range() -> Result<()> {
-        let x = counting(100)?;
+        let x = counting(144)?;
         assert_eq!(
             x.to_dtype(Dtype::Int64)?.to_string(),
-            "tensor(int64, [100], cpu, 0 .. 99, [0, 1, 2, ..., 97, 98, 99])"
+            "tensor(int64, [144], cpu, 0 .. 143, [0, 1, 2, ..., 141, 142, 143])"
         );
-        let x = x.reshape(&[10, 10])?.sub(1.0)?;
+        let x = x.reshape(&[12, 12])?.sub(1.0)?;
         assert_eq!(
             x.to_string(),
-            "tensor(float32, [10, 10], cpu, -1.0000 .. 98.0000)\n\
-             [[-1.0000,  0.0000,  1.0000, ...,  6.0000,  7.0000,  8.0000],\n \
-             [ 9.0000, 10.0000, 11.0000, ..., 16.0000, 17.0000, 18.0000],\n \
-             [19.0000, 20.0000, 21.0000, ..., 26.0000, 27.0000, 28.0000],\n \
+            "tensor(float32, [12, 12], cpu, -1.0000 .. 142.0000)\n\
+             [[ -1.0000,   0.0000,   1.0000, ...,   8.0000,   9.0000,  10.0000],\n \
+             [ 11.0000,  12.0000,  13.0000, ...,  20.0000,  21.0000,  22.0000],\n \
+             [ 23.0000,  24.0000,  25.0000, ...,  32.0000,  33.0000,  34.0000],\n \
              ...,\n \
-             [69.0000, 70.0000, 71.0000, ..., 76.0000, 77.0000, 78.0000],\n \
-             [79.0000, 80.0000, 81.0000, ..., 86.0000, 87.0000, 88.0000],\n \
-             [89.0000, 90.0000, 91.0000, ..., 96.0000, 97.0000, 98.0000]]"
+             [107.0000, 108.0000, 109.0000, ..., 116.0000, 117.0000, 118.0000],\n \
+             [119.0000, 120.0000, 121.0000, ..., 128.0000, 129.0000, 130.0000],\n \
+             [131.0000, 132.0000, 133.0000, ..., 140.0000, 141.0000, 142.0000]]"
         );
-        let line = "tensor(float32, [10, 10], cpu, -1.0000 .. 98.0000)";
+        let line = "tensor(float32, [12, 12], cpu, -1.0000 .. 142.0000)";
         assert_eq!(format!("{x:?}"), line);
         Ok(())
     }
