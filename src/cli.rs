@@ -47,15 +47,15 @@ enum Command {
     rhobust doc pgd\n  \
     rhobust doc tensor.clamp\n  \
     rhobust doc std/train\n  \
-    rhobust doc --search noise")]
+    rhobust doc --search gaussian noise")]
 #[group(multiple = false)]
 struct Doc {
     /// A function, property, operator or topic: pgd, train::fit, tensor.shape, attack
     name: Option<String>,
 
-    /// List everything that a word occurs in, names first
-    #[arg(long, value_name = "WORD")]
-    search: Option<String>,
+    /// List everything that all these words occur in, names first
+    #[arg(long, value_name = "WORD", num_args = 1..)]
+    search: Vec<String>,
 
     /// Write the reference into a folder: an index and one Markdown page for each topic
     #[arg(long, value_name = "DIR")]
@@ -220,12 +220,15 @@ impl Doc {
                 definitions: Some(folder),
                 ..
             } => written("definitions", docs.write_definitions(&folder), folder),
-            Doc {
-                search: Some(word), ..
-            } => match docs.found(&word, &style) {
-                nothing if nothing.is_empty() => Err(format!("error: nothing is about `{word}`\n")),
-                found => Ok(found),
-            },
+            Doc { search: words, .. } if !words.is_empty() => {
+                let words = words.join(" ");
+                match docs.found(&words, &style) {
+                    nothing if nothing.is_empty() => {
+                        Err(format!("error: nothing is about `{words}`\n"))
+                    }
+                    found => Ok(found),
+                }
+            }
             Doc {
                 name: Some(name), ..
             } => docs.page(&name, &style).ok_or_else(|| {
@@ -301,6 +304,7 @@ impl Common {
     fn settings(self, script: Option<PathBuf>) -> Settings {
         Settings {
             script,
+            interactive: false,
             set: self.set,
             seed: self.seed,
             device: self.device,

@@ -241,6 +241,13 @@ fn the_tabulator_completes() {
         .sees("train::fit")
         .keys("\x15")
         .prompt(3);
+    for (typed, completed) in [
+        ("pgd(#{ norm: \t\t", "\"linf\""),
+        ("pgd(#{ norm: \"l2\", loss: \"mar\t", "loss: \"margin"),
+        ("dataset(\"sha\t", "dataset(\"shapes"),
+    ] {
+        repl.keys(typed).sees(completed).keys("\x15").prompt(3);
+    }
     repl.input(3, "let p = #{ epochs: 3, lr: 0.1 };");
     repl.prompt(4)
         .keys("p.ep\t")
@@ -297,7 +304,12 @@ fn commands_look_at_the_session() {
     let mut repl = Terminal::repl(&[]);
     repl.input(1, "let images = zeros([4, 3, 8, 8]);");
     repl.command(2, ":who", &["[4, 3, 8, 8]", "float32", "3072"], 2);
-    repl.command(2, ":type images.mean()", &["tensor"], 2);
+    repl.command(
+        2,
+        ":type images[0]",
+        &["tensor, [3, 8, 8], float32, cpu"],
+        2,
+    );
     repl.command(2, ":time 1 + 1", &["took", "_2 = 2"], 3);
     repl.command(3, ":bench images.sum()", &["median"], 3);
     repl.command(3, ":mem", &["process"], 3);

@@ -8,8 +8,19 @@ use crate::script::names::did_you_mean;
 use std::path::Path;
 use std::time::Instant;
 
-pub const NAMES: [&str; 10] = [
-    "bench", "help", "load", "mem", "quit", "reset", "save", "time", "type", "who",
+pub const NAMES: [&str; 12] = [
+    "allow-read",
+    "allow-write",
+    "bench",
+    "help",
+    "load",
+    "mem",
+    "quit",
+    "reset",
+    "save",
+    "time",
+    "type",
+    "who",
 ];
 
 const HELP: &str = "\
@@ -19,13 +30,15 @@ Type an expression or statements; Enter evaluates what is complete, Alt-Enter be
   ?pgd  pgd?        what a function does, its options, an example
   ?word             searches all documentation
 
-  :who [NAME]       variables: type, shape, dtype, device, bytes
-  :type EXPR        evaluates, shows only the type
+  :who [NAME]       variables: type, shape, dtype, device, bytes; own functions, modules
+  :type EXPR        evaluates, shows type, shape, dtype, device
   :time EXPR        evaluates once, shows how long it took
   :bench EXPR       evaluates for about a second, shows the median time
   :mem              memory of the process and of the variables
   :load FILE        runs a script here and keeps its variables
   :save FILE        writes the inputs that worked as a script that runs
+  :allow-read PATH  lets scripts and inputs read a file or folder elsewhere
+  :allow-write DIR  lets them write into a folder elsewhere
   :reset            forgets variables, functions and imports
   :quit             leaves, as Ctrl-D does
 
@@ -53,20 +66,18 @@ pub fn run(session: &mut Session, line: &str) -> Reply {
         ("quit" | "q" | "exit", _) => Reply::Quit,
         ("who", filter) => Reply::Text(who::table(session, filter)),
         ("mem", _) => Reply::Text(Memory::read(session).to_string()),
-        ("reset", _) => match session.reset() {
-            Ok(()) => Reply::Text(String::new()),
-            Err(error) => Reply::Text(format!("error: {error}\n")),
-        },
+        ("reset", _) => done(session.reset()),
+        ("allow-read", "") => needs("a file or folder, such as `:allow-read ../data`"),
+        ("allow-write", "") => needs("a folder, such as `:allow-write ../results`"),
+        ("allow-read", path) => done(session.allow_read(Path::new(unquoted(path)))),
+        ("allow-write", path) => done(session.allow_write(Path::new(unquoted(path)))),
         ("load", "") => needs("a script, such as `:load scripts/adv.rhai`"),
         ("load", path) => Reply::Evaluated(session.load(Path::new(unquoted(path)))),
         ("save", "") => needs("a file, such as `:save today.rhai`"),
         ("save", path) => Reply::Text(write(session, unquoted(path))),
         ("type" | "time" | "bench", "") => needs("an expression"),
         ("type", text) => match session.value_of(text) {
-            Ok(value) => {
-                let word = session.type_word(&value);
-                Reply::Text(format!("{word}\n"))
-            }
+            Ok(value) => Reply::Text(who::line(session, value)),
             Err(outcome) => Reply::Evaluated(outcome),
         },
         ("time", text) => {
@@ -89,6 +100,13 @@ pub fn run(session: &mut Session, line: &str) -> Reply {
             "error: there is no command `:{unknown}`{}; `:help` lists them\n",
             did_you_mean(unknown, NAMES)
         )),
+    }
+}
+
+fn done(result: crate::Result<()>) -> Reply {
+    match result {
+        Ok(()) => Reply::Text(String::new()),
+        Err(error) => Reply::Text(format!("error: {error}\n")),
     }
 }
 

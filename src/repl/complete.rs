@@ -1,10 +1,13 @@
 //! What may follow the cursor: names, members of what stands before a dot, options of the
-//! call around it, library modules, files.
+//! call around it and their values, library modules, files.
 
 use super::infer;
 use super::scan::{KEYWORDS, Kind, Piece, open_brackets, scan};
 use super::session::Session;
-use crate::script::{self, docs::docs};
+use crate::script::{
+    self,
+    docs::{OptionDoc, docs},
+};
 use rustyline::completion::{FilenameCompleter, Pair};
 use std::collections::BTreeSet;
 
@@ -14,7 +17,7 @@ pub fn complete(session: &Session, line: &str, cursor: usize) -> (usize, Vec<Pai
     let pieces = scan(input);
     if let Some(last) = pieces.last().filter(|piece| piece.open) {
         return match last.kind {
-            Kind::String => in_string(input, &pieces),
+            Kind::String => in_string(session, input, &pieces),
             _ => (cursor, Vec::new()),
         };
     }
@@ -33,6 +36,11 @@ pub fn complete(session: &Session, line: &str, cursor: usize) -> (usize, Vec<Pai
     let candidates = match before.last().map(|piece| piece.text(input)) {
         Some(".") => members(session, input, before),
         Some("::") => module_functions(session, input, before),
+        Some(":") => option_values(session, input, before)
+            .iter()
+            .map(|value| format!("\"{value}\""))
+            .chain(names(session).into_iter().filter(|_| !word.is_empty()))
+            .collect(),
         Some("#{" | ",") => option_names(session, input, before).unwrap_or_else(|| names(session)),
         // An empty word would list everything there is.
         _ if word.is_empty() => BTreeSet::new(),
@@ -110,9 +118,13 @@ fn module_functions(session: &Session, input: &str, before: &[Piece]) -> BTreeSe
         .unwrap_or_default()
 }
 
-/// The options that the call around the cursor takes and that are not there yet; none outside
-/// of a map in a call, or behind a key.
-fn option_names(session: &Session, input: &str, before: &[Piece]) -> Option<BTreeSet<String>> {
+/// The options of the call around the cursor, and where their map begins; none outside of a map
+/// in a call.
+fn options(
+    session: &Session,
+    input: &str,
+    before: &[Piece],
+) -> Option<(&'static [OptionDoc], usize)> {
     let open = open_brackets(before);
     let [.., call, map] = open.as_slice() else {
         return None;
@@ -121,28 +133,67 @@ fn option_names(session: &Session, input: &str, before: &[Piece]) -> Option<BTre
         return None;
     }
     let function = session.called(input, &before[..*call])?;
-    let given: Vec<&str> = before[*map..]
+    Some((docs().options(&function)?, *map))
+}
+
+/// The options of the call around the cursor that are not there yet.
+fn option_names(session: &Session, input: &str, before: &[Piece]) -> Option<BTreeSet<String>> {
+    let (options, map) = options(session, input, before)?;
+    let given: Vec<&str> = before[map..]
         .windows(2)
         .filter(|pair| pair[1].text(input) == ":")
         .map(|pair| pair[0].text(input))
         .collect();
-    let options = docs().options(&function)?;
     let missing = options
         .iter()
         .filter(|option| !given.contains(&option.name.as_str()));
     Some(missing.map(|option| format!("{}: ", option.name)).collect())
 }
 
-/// A library module behind `import`, else a file.
-fn in_string(input: &str, pieces: &[Piece]) -> (usize, Vec<Pair>) {
-    let start = pieces[pieces.len() - 1].range.start;
+/// The strings that an option before a `:` at the end can be.
+fn option_values(session: &Session, input: &str, before: &[Piece]) -> Vec<String> {
+    let key = before.len().checked_sub(2).map(|at| before[at].text(input));
+    let found = options(session, input, before);
+    let option = found.and_then(|(options, _)| options.iter().find(|it| Some(&*it.name) == key));
+    option.map_or_else(Vec::new, OptionDoc::values)
+}
+
+/// The strings that an argument of the call around the cursor can be.
+fn argument_values(session: &Session, input: &str, before: &[Piece]) -> Vec<String> {
+    let open = open_brackets(before);
+    let call = open.last().filter(|at| before[**at].text(input) == "(");
+    let function = call.and_then(|at| session.called(input, &before[..*at]));
+    let entries = function.map_or_else(Vec::new, |function| docs().find(&function));
+    let values = entries.iter().flat_map(|entry| entry.argument_values());
+    values.collect()
+}
+
+/// A library module behind `import`, what an option or an argument can be, else a file.
+fn in_string(session: &Session, input: &str, pieces: &[Piece]) -> (usize, Vec<Pair>) {
+    let Some((string, before)) = pieces.split_last() else {
+        return (input.len(), Vec::new());
+    };
+    let start = string.range.start;
     let text = &input[start..];
-    let imported = pieces.len() > 1 && pieces[pieces.len() - 2].text(input) == "import";
-    let modules = script::stdlib().iter().map(|(name, _)| name.to_string());
-    let modules = pairs(modules.filter(|_| imported), text.trim_start_matches('"'));
+    let mut or_file = false;
+    let known: Vec<String> = match before.last().map(|piece| piece.text(input)) {
+        Some("import") => {
+            let modules = script::stdlib().iter();
+            modules.map(|(name, _)| name.to_string()).collect()
+        }
+        Some(":") => option_values(session, input, before),
+        Some("(" | ",") => {
+            or_file = true;
+            argument_values(session, input, before)
+        }
+        _ => Vec::new(),
+    };
+    let known = pairs(known, text.trim_start_matches('"'));
     match FilenameCompleter::new().complete_path(text, text.len()) {
-        Ok((inner, files)) if modules.is_empty() => (start + inner, files),
-        _ => (start + 1, modules),
+        Ok((inner, files)) if known.is_empty() => (start + inner, files),
+        // Both replace all that is behind the quote.
+        Ok((1, files)) if or_file => (start + 1, known.into_iter().chain(files).collect()),
+        _ => (start + 1, known),
     }
 }
 

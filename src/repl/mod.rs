@@ -47,6 +47,7 @@ fn run(mut settings: Settings) -> i32 {
     // Who sits at the keyboard may use the folder that the session was started in.
     settings.allow_read.push(".".into());
     settings.allow_write.push(".".into());
+    settings.interactive = true;
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if let Some(threads) = settings.threads {
         torch::set_num_threads(threads);

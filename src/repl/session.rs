@@ -6,6 +6,7 @@
 use super::results;
 use super::scan::{Kind, Piece, scan};
 use super::snapshot::Snapshot;
+use crate::script::declared::{Declared, Function, Named, Outline};
 use crate::script::functions::Functions;
 use crate::script::names::type_word;
 use crate::script::{self, Host, RhaiResultOf, Settings, errors};
@@ -119,6 +120,20 @@ impl Session {
         Ok(())
     }
 
+    /// Opens a file or folder for reading, also after `reset`.
+    pub fn allow_read(&mut self, path: &Path) -> Result<()> {
+        self.host.allow_read(path)?;
+        self.settings.allow_read.push(path.to_owned());
+        Ok(())
+    }
+
+    /// Opens a file or folder for writing, also after `reset`.
+    pub fn allow_write(&mut self, path: &Path) -> Result<()> {
+        self.host.allow_write(path)?;
+        self.settings.allow_write.push(path.to_owned());
+        Ok(())
+    }
+
     pub fn host(&self) -> &Host {
         &self.host
     }
@@ -171,6 +186,13 @@ impl Session {
     /// The names of imported modules.
     pub fn imports(&self) -> impl Iterator<Item = &str> {
         self.imports.keys().map(String::as_str)
+    }
+
+    /// The imported modules: the name, and what was imported.
+    pub fn modules(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.imports
+            .iter()
+            .map(|(alias, import)| (alias.as_str(), import.path.as_str()))
     }
 
     /// Evaluates an input typed by the user.
@@ -278,6 +300,7 @@ impl Session {
     ) -> RhaiResultOf<Dynamic> {
         // A Ctrl-C that came too late for the last input is not meant for this one.
         interrupt::clear();
+        self.host.set_known_before(self.outline());
         let ast = self.compile(name, path, text)?;
         let before = Snapshot::take(&self.scope);
         let (random, seed) = (RandomState::now(), self.host.seed());
@@ -296,6 +319,35 @@ impl Session {
             }
         }
         outcome
+    }
+
+    /// The names that are known now, for reports of errors in the next input.
+    fn outline(&self) -> Outline {
+        let declared = |name: &str, kind: Named| Declared {
+            name: name.to_owned(),
+            global: true,
+            kind,
+        };
+        let variables = self.scope.iter_raw().map(|(name, constant, _)| {
+            let kind = if constant {
+                Named::Constant
+            } else {
+                Named::Variable
+            };
+            declared(name, kind)
+        });
+        let modules = self.imports().map(|name| declared(name, Named::Module));
+        let functions = self.own_functions().into_iter();
+        Outline {
+            variables: variables.chain(modules).collect(),
+            functions: functions
+                .map(|(name, params)| Function {
+                    name,
+                    parameters: params.len(),
+                })
+                .collect(),
+            ..Outline::default()
+        }
     }
 
     /// A function sees the constants of its own input as `global::NAME`. Those of earlier inputs

@@ -1,4 +1,4 @@
-//! `:who`: the variables with what they take up.
+//! `:who`: the variables with what they take up, and what else was made known; `:type`.
 
 use super::session::Session;
 use crate::nn::Model;
@@ -7,8 +7,37 @@ use rhai::Dynamic;
 
 const HEAD: [&str; 6] = ["name", "type", "shape", "dtype", "device", "bytes"];
 
-/// The table of all variables, or of those whose name holds `filter`.
+/// What is known of a value, on one line.
+pub fn line(session: &Session, value: Dynamic) -> String {
+    let [_, cells @ .., _] = row(session, String::new(), value);
+    let known: Vec<String> = cells.into_iter().filter(|cell| !cell.is_empty()).collect();
+    format!("{}\n", known.join(", "))
+}
+
+/// All variables, functions and modules of the session, or those whose name holds `filter`.
 pub fn table(session: &Session, filter: &str) -> String {
+    let wanted = |name: &str| name.contains(filter);
+    let variables = variables(session, filter);
+    let functions: String = session
+        .own_functions()
+        .into_iter()
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, params)| format!("fn {name}({})\n", params.join(", ")))
+        .collect();
+    let modules: String = session
+        .modules()
+        .filter(|(alias, _)| wanted(alias))
+        .map(|(alias, path)| format!("import \"{path}\" as {alias}\n"))
+        .collect();
+    let parts = [variables, functions, modules];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    match parts.is_empty() {
+        true => "no variables\n".into(),
+        false => parts.join("\n"),
+    }
+}
+
+fn variables(session: &Session, filter: &str) -> String {
     let rows: Vec<[String; 6]> = session
         .variables()
         .into_iter()
@@ -16,7 +45,7 @@ pub fn table(session: &Session, filter: &str) -> String {
         .map(|(name, value)| row(session, name, value))
         .collect();
     if rows.is_empty() {
-        return "no variables\n".into();
+        return String::new();
     }
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());

@@ -200,9 +200,10 @@ pub mod functions {
         dataset_with(context, name_or_path, Map::new())
     }
 
-    /// Opens a data set: the built-in `"shapes"`, or a folder with CIFAR-10 or CIFAR-100 binary
-    /// files, or with images in `train/<class>/`, `test/<class>/` (or `val`), or in `<class>/`.
+    /// Opens a data set: the built-in one, or a folder.
     ///
+    /// - `name_or_path`: `"shapes"`, or a folder with CIFAR-10 or CIFAR-100 binary files, or with
+    ///   images in `train/<class>/`, `test/<class>/` (or `val`), or in `<class>/`
     /// - `train`, `test` (default 0, all): so many images, as many of each class
     /// - `size` (default 0): the side to which images are resized and cut; by default images of
     ///   at most 64 pixels keep theirs and others get 224, as torchvision does
@@ -249,7 +250,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").name == "shapes");
     /// ```
-    #[rhai_fn(get = "name")]
+    #[rhai_fn(get = "name", pure)]
     pub fn dataset_name(data: &mut Dataset) -> String {
         data.0.name.clone()
     }
@@ -259,7 +260,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").classes == 10);
     /// ```
-    #[rhai_fn(get = "classes")]
+    #[rhai_fn(get = "classes", pure)]
     pub fn dataset_classes(data: &mut Dataset) -> i64 {
         data.0.classes.len() as i64
     }
@@ -269,7 +270,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").class_names.len() == 10);
     /// ```
-    #[rhai_fn(get = "class_names")]
+    #[rhai_fn(get = "class_names", pure)]
     pub fn dataset_class_names(data: &mut Dataset) -> Array {
         names(&data.0.classes)
     }
@@ -279,7 +280,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").size == 32);
     /// ```
-    #[rhai_fn(get = "size")]
+    #[rhai_fn(get = "size", pure)]
     pub fn dataset_size(data: &mut Dataset) -> i64 {
         data.0.height.max(data.0.width) as i64
     }
@@ -289,7 +290,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes", #{ train: 30 }).train.len() == 30);
     /// ```
-    #[rhai_fn(get = "train")]
+    #[rhai_fn(get = "train", pure)]
     pub fn dataset_train(data: &mut Dataset) -> Split {
         Split {
             images: data.0.train.clone(),
@@ -302,7 +303,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes", #{ test: 20 }).test.len() == 20);
     /// ```
-    #[rhai_fn(get = "test")]
+    #[rhai_fn(get = "test", pure)]
     pub fn dataset_test(data: &mut Dataset) -> Split {
         Split {
             images: data.0.test.clone(),
@@ -316,7 +317,13 @@ pub mod functions {
     /// let data = dataset("shapes", #{ train: 30, test: 20 });
     /// assert(data.to_string().contains("30 training images"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn dataset_to_string(data: &mut Dataset) -> String {
         let set = &data.0;
         format!(
@@ -336,7 +343,13 @@ pub mod functions {
     /// let test = dataset("shapes", #{ test: 20 }).test;
     /// assert(test.to_string() == "test split of shapes: 20 images [3, 32, 32], 10 classes");
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn split_to_string(split: &mut Split) -> String {
         split.to_string()
     }
@@ -347,7 +360,13 @@ pub mod functions {
     /// let batches = dataset("shapes", #{ test: 50 }).test.batches(#{ batch_size: 20 });
     /// assert(batches.to_string().starts_with("batches(3 of 20 images, test split of shapes"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn batches_to_string(batches: &mut Batches) -> String {
         batches.to_string()
     }
@@ -358,7 +377,13 @@ pub mod functions {
     /// let batch = dataset("shapes").test.batch(4);
     /// assert(batch.to_string() == "batch 0: x float32[4, 3, 32, 32], y int64[4]");
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn batch_to_string(batch: &mut Batch) -> String {
         batch.to_string()
     }
@@ -378,7 +403,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").test.name == "test");
     /// ```
-    #[rhai_fn(get = "name")]
+    #[rhai_fn(get = "name", pure)]
     pub fn split_name(split: &mut Split) -> String {
         split.images.name().to_owned()
     }
@@ -388,7 +413,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").test.classes == 10);
     /// ```
-    #[rhai_fn(get = "classes")]
+    #[rhai_fn(get = "classes", pure)]
     pub fn split_classes(split: &mut Split) -> i64 {
         split.set.classes.len() as i64
     }
@@ -398,7 +423,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").test.class_names.len() == 10);
     /// ```
-    #[rhai_fn(get = "class_names")]
+    #[rhai_fn(get = "class_names", pure)]
     pub fn split_class_names(split: &mut Split) -> Array {
         names(&split.set.classes)
     }
@@ -408,7 +433,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes", #{ test: 20 }).test.labels.shape == [20]);
     /// ```
-    #[rhai_fn(get = "labels", return_raw)]
+    #[rhai_fn(get = "labels", return_raw, pure)]
     pub fn split_labels(split: &mut Split) -> RhaiResultOf<Tensor> {
         let labels = split.images.labels();
         Ok(Tensor::from_i64(&labels, &[labels.len() as i64])?)
@@ -541,7 +566,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").test.batch(2).x.max().item() <= 1.0);
     /// ```
-    #[rhai_fn(get = "x")]
+    #[rhai_fn(get = "x", pure)]
     pub fn batch_x(batch: &mut Batch) -> Tensor {
         batch.x.clone()
     }
@@ -551,7 +576,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").test.batch(2).y.dtype == "int64");
     /// ```
-    #[rhai_fn(get = "y")]
+    #[rhai_fn(get = "y", pure)]
     pub fn batch_y(batch: &mut Batch) -> Tensor {
         batch.y.clone()
     }
@@ -562,7 +587,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").test.batch(2).correct.len() == 2);
     /// ```
-    #[rhai_fn(get = "correct")]
+    #[rhai_fn(get = "correct", pure)]
     pub fn batch_correct(batch: &mut Batch) -> Dynamic {
         match &batch.correct {
             Some(sets) => {
@@ -578,7 +603,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").test.batch(2).indices == [0, 1]);
     /// ```
-    #[rhai_fn(get = "indices")]
+    #[rhai_fn(get = "indices", pure)]
     pub fn batch_indices(batch: &mut Batch) -> Array {
         integers(batch.indices.iter().map(|&index| index as i64))
     }
@@ -588,7 +613,7 @@ pub mod functions {
     /// ```rhai
     /// assert(dataset("shapes").test.batch(2).number == 0);
     /// ```
-    #[rhai_fn(get = "number")]
+    #[rhai_fn(get = "number", pure)]
     pub fn batch_number(batch: &mut Batch) -> i64 {
         batch.number as i64
     }

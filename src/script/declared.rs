@@ -1,13 +1,16 @@
-//! The names that a script's text declares, for the sentence after "unknown variable".
+//! The names that a script's text declares, and those that a session knew before, for the
+//! sentence after "unknown variable".
 //!
 //! Read from the tokens, because a text with an unknown variable has no syntax tree.
 
+use super::host::Host;
 use super::sources::Place;
 use super::tokens::tokens;
 use rhai::{Engine, Token};
 
 /// A variable, and where it is declared.
-pub(super) struct Declared {
+#[derive(Clone)]
+pub struct Declared {
     pub name: String,
     /// At the top of the file, outside of all braces.
     pub global: bool,
@@ -16,7 +19,7 @@ pub(super) struct Declared {
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
+pub enum Named {
     Variable,
     Constant,
     /// An imported module.
@@ -24,13 +27,14 @@ pub(super) enum Named {
 }
 
 /// A `fn` with the number of its parameters.
-pub(super) struct Function {
+#[derive(Clone)]
+pub struct Function {
     pub name: String,
     pub parameters: usize,
 }
 
-#[derive(Default)]
-pub(super) struct Outline {
+#[derive(Clone, Default)]
+pub struct Outline {
     pub variables: Vec<Declared>,
     pub functions: Vec<Function>,
     /// Keys of map literals.
@@ -41,9 +45,9 @@ pub(super) struct Outline {
     pub within: Option<String>,
 }
 
-/// Scans the file of `place`.
+/// Scans the file of `place`; what the host says was known before comes first.
 pub(super) fn outline(engine: &Engine, place: &Place) -> Outline {
-    let mut outline = Outline::default();
+    let mut outline = Host::of_engine(engine).known_before();
     let lexemes = tokens(engine, &place.source.text);
     let mut depth = 0_usize;
     // The function whose body is open, and the depth of its braces.

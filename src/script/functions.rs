@@ -4,8 +4,15 @@ use super::names::type_word;
 use rhai::Engine;
 use std::collections::BTreeMap;
 
-/// One way to call a function: the types of its arguments in script words.
-pub type Form = Vec<String>;
+/// One way to call a function.
+pub type Form = Vec<Param>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Param {
+    /// In a script's word, `tensor`.
+    pub of_type: String,
+    pub name: String,
+}
 
 /// All native functions with their forms.
 pub struct Functions {
@@ -20,23 +27,23 @@ impl Functions {
             None,
             |info| {
                 let names = &info.metadata.params_info;
-                let types: Form = (0..info.metadata.num_params)
+                let form: Form = (0..info.metadata.num_params)
                     .map(|i| {
-                        names
-                            .get(i)
-                            .map_or("any".into(), |text| name_and_type(text).1)
+                        let text = names.get(i).map_or("", |text| text.as_str());
+                        let (name, of_type) = name_and_type(text);
+                        Param { of_type, name }
                     })
                     .collect();
                 let result = result_type(&info.metadata.return_type);
-                Some((info.metadata.name.to_string(), types, result))
+                Some((info.metadata.name.to_string(), form, result))
             },
             true,
         );
         let mut forms: BTreeMap<String, Vec<Form>> = BTreeMap::new();
         let mut results = BTreeMap::new();
         for (name, form, result) in list {
-            let first = form.first().cloned().unwrap_or_default();
-            results.insert((name.clone(), first), result);
+            let first = form.first().map_or("", |param| &param.of_type);
+            results.insert((name.clone(), first.to_owned()), result);
             forms.entry(name).or_default().push(form);
         }
         // The engine's own order differs from run to run.
@@ -64,7 +71,8 @@ impl Functions {
             .filter(|(_, forms)| {
                 forms
                     .iter()
-                    .any(|form| form.first().is_some_and(|t| t == of_type || t == "any"))
+                    .filter_map(|form| form.first())
+                    .any(|first| [of_type, "any"].contains(&first.of_type.as_str()))
             })
             .map(|(name, _)| name)
             .collect()
@@ -75,7 +83,7 @@ impl Functions {
         let takes = |forms: &[Form]| {
             forms
                 .iter()
-                .any(|form| form.first().is_some_and(|t| t == of_type))
+                .any(|form| form.first().is_some_and(|first| first.of_type == of_type))
         };
         self.names()
             .filter(|name| takes(self.forms(name)))

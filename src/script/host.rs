@@ -4,6 +4,7 @@
 //! `Host::of(&context)`, from closures called by native code too. There is no global state.
 
 use super::checkpoint::{self, Training};
+use super::declared::Outline;
 use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
@@ -19,8 +20,10 @@ use std::rc::Rc;
 /// What the command line says about a run.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The script's path; none in an interactive session.
+    /// The script's path; none in a session that began without one.
     pub script: Option<PathBuf>,
+    /// Whether somebody sits before it who can be asked to allow more.
+    pub interactive: bool,
     /// `--set key=value`, in their order.
     pub set: Vec<(String, String)>,
     pub seed: Option<u64>,
@@ -51,6 +54,8 @@ struct State {
     record: RefCell<Option<Record>>,
     /// What is being trained.
     trainings: RefCell<Vec<Training>>,
+    /// The names that a session knows before its next input.
+    known: RefCell<Outline>,
 }
 
 impl Host {
@@ -65,6 +70,7 @@ impl Host {
             screen: RefCell::new(Screen::silent()),
             record: RefCell::default(),
             trainings: RefCell::default(),
+            known: RefCell::default(),
             settings,
         })))
     }
@@ -140,6 +146,16 @@ impl Host {
     pub fn reading<T>(&self, path: &str, read: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let real = self.readable(path)?;
         read(&real).map_err(|error| error.with_path_as(&real, path))
+    }
+
+    /// Opens a file or folder for reading, because the user says so.
+    pub fn allow_read(&self, path: &Path) -> Result<()> {
+        self.0.permissions.allow_read(path)
+    }
+
+    /// Opens a file or folder, which may be new, for writing, because the user says so.
+    pub fn allow_write(&self, path: &Path) -> Result<()> {
+        self.0.permissions.allow_write(path)
     }
 
     /// Refuses a file or folder whose real path the script may not read.
@@ -222,6 +238,15 @@ impl Host {
 
     pub(super) fn end_training(&self, name: &str) {
         self.0.trainings.borrow_mut().retain(|it| it.name != name);
+    }
+
+    /// What error reports may take as declared before the text at hand.
+    pub fn set_known_before(&self, names: Outline) {
+        *self.0.known.borrow_mut() = names;
+    }
+
+    pub(super) fn known_before(&self) -> Outline {
+        self.0.known.borrow().clone()
     }
 
     /// Writes checkpoints of what is being trained, in a run that keeps a record.

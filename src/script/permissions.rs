@@ -12,8 +12,9 @@ use std::path::{Component, Path, PathBuf};
 pub(super) struct Permissions {
     /// The script's folder; where there is no script, the current one.
     home: PathBuf,
-    read: Vec<PathBuf>,
-    write: Vec<PathBuf>,
+    read: RefCell<Vec<PathBuf>>,
+    write: RefCell<Vec<PathBuf>>,
+    interactive: bool,
     /// What was handed over with --set, as it was written.
     given: Vec<OsString>,
     run: RefCell<Option<PathBuf>>,
@@ -28,24 +29,45 @@ impl Permissions {
                 .unwrap_or_default(),
             None => real(Path::new("."))?,
         };
-        let mut read = vec![home.clone()];
-        for path in &settings.allow_read {
-            read.push(real(path).map_err(|error| error.context("--allow-read"))?);
-        }
         // A path handed over with --set was given to the script to read.
         let given = || settings.set.iter().map(|(_, value)| value);
-        read.extend(given().filter_map(|value| real(Path::new(value)).ok()));
-        let mut write = Vec::new();
-        for path in &settings.allow_write {
-            write.push(real_or_new(path).map_err(|error| error.context("--allow-write"))?);
-        }
-        Ok(Permissions {
+        let paths = given().filter_map(|value| real(Path::new(value)).ok());
+        let permissions = Permissions {
+            read: RefCell::new(std::iter::once(home.clone()).chain(paths).collect()),
             home,
-            read,
-            write,
+            write: RefCell::default(),
+            interactive: settings.interactive,
             given: given().map(OsString::from).collect(),
             run: RefCell::default(),
-        })
+        };
+        for path in &settings.allow_read {
+            let allowed = permissions.allow_read(path);
+            allowed.map_err(|error| error.context("--allow-read"))?;
+        }
+        for path in &settings.allow_write {
+            let allowed = permissions.allow_write(path);
+            allowed.map_err(|error| error.context("--allow-write"))?;
+        }
+        Ok(permissions)
+    }
+
+    pub fn allow_read(&self, path: &Path) -> Result<()> {
+        self.read.borrow_mut().push(real(path)?);
+        Ok(())
+    }
+
+    pub fn allow_write(&self, path: &Path) -> Result<()> {
+        self.write.borrow_mut().push(real_or_new(path)?);
+        Ok(())
+    }
+
+    /// What the user can do about a refusal.
+    fn advice(&self, right: &str, path: &Path) -> String {
+        let path = path.display();
+        match self.interactive {
+            true => format!("`:{right} {path}` allows it"),
+            false => format!("start it with --{right} {path} if it should"),
+        }
     }
 
     pub fn run_folder(&self) -> Option<PathBuf> {
@@ -93,9 +115,9 @@ impl Permissions {
         }
         match found.first() {
             Some(_) => bail!(
-                "{}: the script may not read this; start it with --allow-read {} if it should",
+                "{}: the script may not read this; {}",
                 path.display(),
-                path.display()
+                self.advice("allow-read", path)
             ),
             None => bail!("{}: there is no such file or folder", path.display()),
         }
@@ -111,11 +133,10 @@ impl Permissions {
         };
         ensure!(
             self.may_read(&real),
-            "{}: this leads to {}, which the script may not read; start it with --allow-read {} \
-             if it should",
+            "{}: this leads to {}, which the script may not read; {}",
             path.display(),
             real.display(),
-            folder.display()
+            self.advice("allow-read", folder)
         );
         regular(path, &real)
     }
@@ -139,20 +160,24 @@ impl Permissions {
         }
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
         bail!(
-            "{}: the script may write only into its run folder; start it with --allow-write {} if \
-             it should write here",
+            "{}: the script may write only into {}; {}",
             path.display(),
-            folder.unwrap_or(Path::new(".")).display()
+            match self.interactive {
+                true => "the folder that the session was started in",
+                false => "its run folder",
+            },
+            self.advice("allow-write", folder.unwrap_or(Path::new(".")))
         )
     }
 
     fn may_read(&self, real: &Path) -> bool {
-        self.read.iter().any(|folder| real.starts_with(folder)) || self.may_write(real)
+        let read = self.read.borrow();
+        read.iter().any(|folder| real.starts_with(folder)) || self.may_write(real)
     }
 
     fn may_write(&self, real: &Path) -> bool {
-        let run = self.run.borrow();
-        self.write
+        let (run, write) = (self.run.borrow(), self.write.borrow());
+        write
             .iter()
             .chain(run.iter())
             .any(|folder| real.starts_with(folder))
@@ -312,6 +337,23 @@ mod tests {
         assert!(read("data/b.txt").unwrap_err().contains("no such file"));
         assert!(read("").is_err());
         assert!(read("a\0b").is_err());
+    }
+
+    #[test]
+    fn a_session_is_told_how_to_allow_more_and_can() {
+        let World {
+            root, permissions, ..
+        } = &world(|_, settings| settings.interactive = true);
+        let key = root.join("secret/key");
+        let refused = permissions.readable(&key).unwrap_err().to_string();
+        let command = format!("`:allow-read {}` allows it", key.display());
+        assert!(refused.contains(&command), "{refused}");
+        permissions.allow_read(&key).unwrap();
+        assert_eq!(permissions.readable(&key).unwrap(), key);
+        assert!(permissions.writable(&key).is_err());
+        permissions.allow_write(&root.join("secret")).unwrap();
+        assert_eq!(permissions.writable(&key).unwrap(), key);
+        assert!(permissions.allow_read(&root.join("nowhere")).is_err());
     }
 
     #[test]

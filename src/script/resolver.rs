@@ -31,6 +31,23 @@ pub(super) fn library_call(name: &str) -> Option<String> {
     ))
 }
 
+/// How the library module that is usually called `alias` is imported.
+pub(super) fn library_import(alias: &str) -> Option<String> {
+    let module = format!("std/{alias}");
+    let known = STDLIB.iter().any(|(name, _)| *name == module);
+    known.then(|| format!("; write `import \"{module}\" as {alias};` before"))
+}
+
+/// The library module that a file's name without a folder was most likely meant to be.
+fn library_near(path: &str) -> String {
+    let module = format!("std/{path}");
+    let names = || STDLIB.iter().map(|(name, _)| *name);
+    match names().find(|name| *name == module) {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => did_you_mean(&module, names()),
+    }
+}
+
 /// A module that was found: the same file under two names is the same module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Location {
@@ -63,7 +80,7 @@ pub(super) fn locate(host: &Host, path: &str, importer: Option<&Source>) -> Resu
     let real = host.readable(&file).map_err(|error| {
         let near = match path.contains('/') {
             true => String::new(),
-            false => did_you_mean(&format!("std/{path}"), STDLIB.iter().map(|(name, _)| *name)),
+            false => library_near(path),
         };
         Error::invalid(format!("cannot import \"{path}\": {error}{near}"))
     })?;

@@ -1,6 +1,7 @@
 //! Rhai's errors in one sentence of plain words each.
 
 use super::declared::outline;
+use super::habits;
 use super::names::{a_type, lower_first, type_word};
 use super::sources::Place;
 use super::unknown::Scene;
@@ -12,13 +13,8 @@ pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Pl
     let scene = Scene {
         engine,
         outline: place.map(|place| outline(engine, place)),
-        before_eval: place.is_some_and(|place| {
-            place
-                .text()
-                .chars()
-                .skip(place.column - 1)
-                .collect::<String>()
-                .starts_with("eval")
+        rest: place.map_or_else(String::new, |place| {
+            place.text().chars().skip(place.column - 1).collect()
         }),
         at_end: place.is_some_and(|place| place.line > place.source.text.lines().count()),
     };
@@ -35,8 +31,12 @@ pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Pl
         ErrorIndexingType(text, _) => {
             let (of_type, index) = text.split_once('[').unwrap_or((text, ""));
             let index = index.split(']').next().unwrap_or("");
+            let hint = match type_word(of_type).as_str() {
+                "split" => "; `.image(0)` is an image and `.label(0)` its class",
+                _ => "",
+            };
             format!(
-                "{} cannot be indexed with {}",
+                "{} cannot be indexed with {}{hint}",
                 a_type(of_type),
                 a_type(index)
             )
@@ -144,8 +144,8 @@ fn missing(token: &str, purpose: &str) -> String {
         (",", _) if of(&["map", "switch"]) => format!("`,` or `}}` is missing {purpose}"),
         (",", _) if of(&["argument", "parameters"]) => format!("`,` or `)` is missing {purpose}"),
         ("]", _) if of(&["index"]) => {
-            "`]` is missing behind this index; if `[` begins an element of an array, a `,` is missing \
-             before it"
+            "`]` is missing behind this index; several dimensions are indexed with an array, \
+             `x[[0, \":\"]]`; if `[` begins an element of an array, a `,` is missing before it"
                 .into()
         }
         _ => format!("`{token}` is missing {purpose}"),
@@ -167,6 +167,14 @@ impl Scene<'_> {
         format!("the {what} is too large: it may have {most} {unit}, with all that it contains")
     }
 
+    /// What to write for a word at the place that only Python has.
+    fn habit(&self) -> Option<String> {
+        let ends = |c: char| !c.is_alphanumeric() && c != '_';
+        let word = self.rest.split(ends).next()?;
+        let advice = habits::word(word)?;
+        Some(format!("`{word}` is not a word of the language; {advice}"))
+    }
+
     fn syntax(&self, kind: &ParseErrorType) -> String {
         use ParseErrorType::*;
         match kind {
@@ -174,6 +182,9 @@ impl Scene<'_> {
             BadInput(LexError::ImproperSymbol(name, _)) if name == "eval" => reserved_eval(),
             BadInput(LexError::UnterminatedString) => "the string has no closing quote".into(),
             BadInput(LexError::UnexpectedInput(text)) => format!("`{text}` does not belong here"),
+            BadInput(LexError::MalformedChar(text)) => {
+                format!("'{text}' is not one character; a string stands in double quotes")
+            }
             BadInput(LexError::MalformedNumber(text)) => format!("`{text}` is not a number"),
             BadInput(other) => lower_first(&other.to_string()),
             MissingToken(..) if self.at_end => {
@@ -182,11 +193,11 @@ impl Scene<'_> {
             MismatchedType(wanted, given) => {
                 format!("{given} cannot stand here, where {wanted} is needed")
             }
-            MissingToken(token, purpose) => missing(token, purpose),
+            MissingToken(token, purpose) => self.habit().unwrap_or_else(|| missing(token, purpose)),
             VariableUndefined(name) => self.unknown_variable(name),
             ModuleUndefined(name) => self.unknown_module(name),
             Reserved(name) if name == "eval" => reserved_eval(),
-            PropertyExpected if self.before_eval => reserved_eval(),
+            PropertyExpected if self.rest.starts_with("eval") => reserved_eval(),
             Reserved(name) => format!("`{name}` is a reserved word"),
             ExprTooDeep => format!(
                 "expressions and blocks may be nested {} deep; name a part of this with `let`",

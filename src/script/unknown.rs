@@ -2,9 +2,10 @@
 
 use super::declared::{Named, Outline};
 use super::functions::{Form, Functions};
+use super::habits;
 use super::host::Host;
 use super::names::{a_type, did_you_mean, lower_first, nearest, type_word, wrong_count};
-use super::resolver::library_call;
+use super::resolver::{library_call, library_import};
 use rhai::Engine;
 use std::collections::BTreeSet;
 
@@ -12,8 +13,8 @@ use std::collections::BTreeSet;
 pub(super) struct Scene<'a> {
     pub engine: &'a Engine,
     pub outline: Option<Outline>,
-    /// Whether the word `eval` stands at the place.
-    pub before_eval: bool,
+    /// The line from the place on.
+    pub rest: String,
     /// Whether the error is behind the last line of the file.
     pub at_end: bool,
 }
@@ -54,14 +55,40 @@ impl Scene<'_> {
             {
                 format!("`{name}` is a function; a variable can hold it as `Fn(\"{name}\")`")
             }
-            _ => {
+            _ => self.misread(name).unwrap_or_else(|| {
                 let names = outline
                     .variables
                     .iter()
                     .map(|variable| variable.name.as_str());
                 format!("there is no variable `{name}`{}", did_you_mean(name, names))
-            }
+            }),
         }
+    }
+
+    /// What a name was most likely meant for that is no variable here.
+    fn misread(&self, name: &str) -> Option<String> {
+        let behind = self.rest.strip_prefix(name).unwrap_or("").trim_start();
+        if name == "f" && self.rest.starts_with("f\"") {
+            let habit = "text with values in it is written `` `x is ${x}` ``";
+            return Some(format!("there is no variable `f`; {habit}"));
+        }
+        let stands_alone = |sign: char| {
+            let mut signs = behind.chars();
+            signs.next() == Some(sign) && signs.next() != Some(sign)
+        };
+        if stands_alone(':') {
+            return Some(format!(
+                "there is no variable `{name}`; a map begins with `#{{`: `#{{ {name}: ... }}`"
+            ));
+        }
+        if stands_alone('=') {
+            return Some(format!(
+                "there is no variable `{name}` to assign to; `let {name} = ...` declares one, \
+                 and options are given in a map, `#{{ {name}: ... }}`"
+            ));
+        }
+        let advice = habits::word(name)?;
+        Some(format!("there is no `{name}` here; {advice}"))
     }
 
     /// `global::NAME` stands for a constant at the top of the file, once it has its value.
@@ -114,14 +141,20 @@ impl Scene<'_> {
         let outline = self.outline.as_ref();
         if outline.is_some_and(|outline| outline.variables.iter().any(|v| v.name == name)) {
             return format!(
-                "`{name}` is a variable; a closure in it is called as `{name}.call(...)`"
+                "`{name}` is a variable, not a function; a closure in it is called as \
+                 `{name}.call(...)`, a model as `{name}.forward(x)`"
             );
         }
         let functions = Functions::of(self.engine);
         let forms = functions.forms(name);
         if !forms.is_empty() {
+            let layer = format!("{name}_layer");
+            let hint = match functions.forms(&layer).is_empty() {
+                true => String::new(),
+                false => format!("; the layer of a model is `{layer}`"),
+            };
             return format!(
-                "`{name}` takes {}, got ({types}){of_nothing}",
+                "`{name}` takes {}, got ({types}){of_nothing}{hint}",
                 nearest_forms(forms, &given)
             );
         }
@@ -136,6 +169,19 @@ impl Scene<'_> {
         }
         if let Some(advice) = library_call(name) {
             return advice;
+        }
+        if !functions.forms(&format!("get${name}")).is_empty() {
+            return format!("`{name}` is a property, write it without parentheses");
+        }
+        if let Some(advice) = habits::call(name) {
+            return format!("there is no function `{name}`; {advice}");
+        }
+        let stem = name.strip_suffix('_').unwrap_or("");
+        if !functions.forms(stem).is_empty() {
+            return format!(
+                "there is no function `{name}`: nothing changes a tensor in place, write \
+                 `x = x.{stem}(...)`"
+            );
         }
         let names = own.iter().map(|function| function.name.as_str());
         format!(
@@ -173,10 +219,9 @@ impl Scene<'_> {
 
     pub fn unknown_module(&self, name: &str) -> String {
         let names = self.outline.iter().flat_map(|outline| &outline.variables);
-        format!(
-            "there is no module `{name}`, `import` has not named one so{}",
-            did_you_mean(name, names.map(|variable| variable.name.as_str()))
-        )
+        let hint = library_import(name)
+            .unwrap_or_else(|| did_you_mean(name, names.map(|variable| variable.name.as_str())));
+        format!("there is no module `{name}`, `import` has not named one so{hint}")
     }
 
     pub fn missing_key(&self, name: &str) -> String {
@@ -191,10 +236,18 @@ impl Scene<'_> {
         let [property, of_type, ..] = quoted.as_slice() else {
             return lower_first(text);
         };
-        if text.starts_with("No writable") {
-            return format!("`{property}` of {} cannot be assigned", a_type(of_type));
-        }
         let functions = Functions::of(self.engine);
+        if text.starts_with("No writable") {
+            let setter = format!("{property}_");
+            let hint = match functions.forms(&setter).is_empty() {
+                true => String::new(),
+                false => format!("; `{setter}(...)` sets it"),
+            };
+            return format!(
+                "`{property}` of {} cannot be assigned{hint}",
+                a_type(of_type)
+            );
+        }
         let valid = functions.properties(&type_word(of_type));
         let hint = match functions
             .forms(property)
@@ -208,28 +261,34 @@ impl Scene<'_> {
     }
 }
 
-/// The forms of a function that are nearest to the types given: "(float) or (int)".
+/// The forms of a function that are nearest to the types given: "(float) or (int)"; an argument
+/// of any type is named: "(shape)".
 fn nearest_forms(forms: &[Form], given: &[String]) -> String {
     const SHOWN: usize = 4;
     let misfits = |form: &Form| {
         let differ = form
             .iter()
             .zip(given)
-            .filter(|(wanted, given)| wanted != given && *wanted != "any")
+            .filter(|(wanted, given)| wanted.of_type != **given && wanted.of_type != "any")
             .count();
         (form.len().abs_diff(given.len()), differ)
     };
     let mut forms: Vec<_> = forms.iter().collect();
     forms.sort_by_key(|form| misfits(form));
-    forms.dedup();
-    let more = forms.len().saturating_sub(SHOWN);
-    let mut shown: Vec<_> = forms
-        .iter()
-        .take(SHOWN)
-        .map(|form| format!("({})", form.join(", ")))
-        .collect();
+    let mut shown: Vec<_> = forms.into_iter().map(written).collect();
+    shown.dedup();
+    let more = shown.len().saturating_sub(SHOWN);
+    shown.truncate(SHOWN);
     if more > 0 {
         shown.push(format!("{more} other forms"));
     }
     shown.join(" or ")
+}
+
+fn written(form: &Form) -> String {
+    let params = form.iter().map(|param| match param.of_type.as_str() {
+        "any" if !param.name.is_empty() => param.name.as_str(),
+        of_type => of_type,
+    });
+    format!("({})", params.collect::<Vec<_>>().join(", "))
 }

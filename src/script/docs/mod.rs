@@ -86,6 +86,30 @@ pub struct OptionDoc {
     pub required: bool,
 }
 
+impl OptionDoc {
+    /// The strings that the option can be: those in the text.
+    pub fn values(&self) -> Vec<String> {
+        let default = self.default.as_deref().unwrap_or("");
+        [quoted(default), quoted(&self.text)].concat()
+    }
+}
+
+impl Entry {
+    /// The strings that arguments can be, as far as the text names some.
+    pub fn argument_values(&self) -> Vec<String> {
+        let arguments = self.arguments.iter();
+        arguments.flat_map(|it| quoted(&it.text)).collect()
+    }
+}
+
+/// The strings in code: `` `"linf"` ``.
+fn quoted(markdown: &str) -> Vec<String> {
+    let code = markdown.split('`').skip(1).step_by(2);
+    code.filter_map(|code| code.strip_prefix('"')?.strip_suffix('"'))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// The documentation, read when it is first asked for.
 pub fn docs() -> &'static Docs {
     static DOCS: OnceLock<Docs> = OnceLock::new();
@@ -153,17 +177,21 @@ impl Docs {
         }
     }
 
-    /// Entries with `word` in their name, then those with it in their summary, then those with
-    /// it anywhere; where there is none, the entries of the nearest name.
-    pub fn search(&self, word: &str) -> Vec<&Entry> {
-        let word = word.to_lowercase();
+    /// Entries that hold all words: first those with them in their name, then those with them
+    /// in their summary, then the others; where there is none, the entries of the nearest name.
+    pub fn search(&self, words: &str) -> Vec<&Entry> {
+        let words = words.to_lowercase();
+        let distance = |entry: &Entry| -> Option<usize> {
+            let each = words.split_whitespace().map(|word| entry.distance(word));
+            each.sum()
+        };
         let mut found: Vec<(usize, &Entry)> = self
             .entries
             .iter()
-            .filter_map(|entry| Some((entry.distance(&word)?, entry)))
+            .filter_map(|entry| Some((distance(entry)?, entry)))
             .collect();
         found.sort_by_key(|(distance, _)| *distance);
-        match (found.is_empty(), self.nearest(&word)) {
+        match (found.is_empty(), self.nearest(&words)) {
             (true, Some(name)) => self.find(name),
             _ => found.into_iter().map(|(_, entry)| entry).collect(),
         }
