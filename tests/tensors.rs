@@ -45,6 +45,8 @@ fn check(cases: &[(&str, &str)], found: fn(&str) -> String) {
 fn creation() {
     check(
         &[
+            ("const X = zeros([2, 3]); X.shape", "[2, 3]"),
+            ("const X = zeros([2, 3]); X[0].sum().item()", "0.0"),
             (
                 "tensor([[1, 2], [3, 4]])",
                 "tensor(int64, [2, 2], cpu, 1 .. 4)\n[[1, 2],\n [3, 4]]",

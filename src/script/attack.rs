@@ -254,7 +254,7 @@ pub mod functions {
     /// ```rhai
     /// assert(fgsm(#{ eps: 0.1 }).name == "fgsm");
     /// ```
-    #[rhai_fn(get = "name")]
+    #[rhai_fn(get = "name", pure)]
     pub fn name(attack: &mut Attack) -> String {
         attack.0.name().to_owned()
     }
@@ -266,7 +266,7 @@ pub mod functions {
     /// print(options.step_size);  //> 0.05
     /// print(options.norm);       //> linf
     /// ```
-    #[rhai_fn(get = "options", return_raw)]
+    #[rhai_fn(get = "options", return_raw, pure)]
     pub fn attack_options(attack: &mut Attack) -> RhaiResultOf<Dynamic> {
         rhai::serde::to_dynamic(attack.0.options())
     }
@@ -309,7 +309,13 @@ pub mod functions {
     /// ```rhai
     /// assert(fgsm(#{ eps: px(8) }).to_string().contains("8/255"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn attack_to_string(attack: &mut Attack) -> String {
         attack.description(None)
     }

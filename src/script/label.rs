@@ -159,7 +159,7 @@ pub mod functions {
     /// ```rhai
     /// assert(label_augmentation(10, ["pgd"]).outputs == 11);
     /// ```
-    #[rhai_fn(get = "outputs")]
+    #[rhai_fn(get = "outputs", pure)]
     pub fn labels_outputs(labels: &mut Labels) -> Outputs {
         Outputs {
             classes: labels.classes(),
@@ -172,7 +172,7 @@ pub mod functions {
     /// ```rhai
     /// assert(label_augmentation(10, ["pgd"]).classes == 10);
     /// ```
-    #[rhai_fn(get = "classes")]
+    #[rhai_fn(get = "classes", pure)]
     pub fn labels_classes(labels: &mut Labels) -> i64 {
         labels.classes()
     }
@@ -182,7 +182,7 @@ pub mod functions {
     /// ```rhai
     /// assert(label_augmentation(10, ["pgd"]).transforms == ["pgd"]);
     /// ```
-    #[rhai_fn(get = "transforms")]
+    #[rhai_fn(get = "transforms", pure)]
     pub fn labels_transforms(labels: &mut Labels) -> Array {
         labels
             .transforms()
@@ -196,7 +196,7 @@ pub mod functions {
     /// ```rhai
     /// assert(label_augmentation(10, ["pgd"], #{ delta: 0.5 }).delta == 0.5);
     /// ```
-    #[rhai_fn(get = "delta")]
+    #[rhai_fn(get = "delta", pure)]
     pub fn labels_delta(labels: &mut Labels) -> f64 {
         labels.delta()
     }
@@ -206,7 +206,13 @@ pub mod functions {
     /// ```rhai
     /// assert(label_augmentation(10, ["pgd"]).to_string().contains("10 classes"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn labels_to_string(labels: &mut Labels) -> String {
         format!(
             "label_augmentation({} classes, transformations {:?}, delta {})",
@@ -231,7 +237,13 @@ pub mod functions {
     /// ```rhai
     /// assert(label_augmentation(10, ["pgd"]).outputs.to_string() == "11");
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn outputs_to_string(outputs: &mut Outputs) -> String {
         outputs.total.to_string()
     }

@@ -594,7 +594,7 @@ pub mod functions {
     /// ```rhai
     /// assert(sequential([ReLU()]).training);
     /// ```
-    #[rhai_fn(get = "training")]
+    #[rhai_fn(get = "training", pure)]
     pub fn is_training(model: &mut Model) -> bool {
         model.training()
     }
@@ -604,7 +604,7 @@ pub mod functions {
     /// ```rhai
     /// assert(resnet18(#{ outputs: 7 }).outputs == 7);
     /// ```
-    #[rhai_fn(get = "outputs")]
+    #[rhai_fn(get = "outputs", pure)]
     pub fn outputs(model: &mut Model) -> Dynamic {
         model.outputs().map_or(Dynamic::UNIT, Dynamic::from)
     }
@@ -614,7 +614,7 @@ pub mod functions {
     /// ```rhai
     /// assert(resnet18(#{ outputs: 7, classes: 5 }).classes == 5);
     /// ```
-    #[rhai_fn(get = "classes")]
+    #[rhai_fn(get = "classes", pure)]
     pub fn classes(model: &mut Model) -> Dynamic {
         model.classes().map_or(Dynamic::UNIT, Dynamic::from)
     }
@@ -624,7 +624,7 @@ pub mod functions {
     /// ```rhai
     /// assert(resnet18(#{ outputs: 2, device: "cpu" }).device == "cpu");
     /// ```
-    #[rhai_fn(get = "device")]
+    #[rhai_fn(get = "device", pure)]
     pub fn device(model: &mut Model) -> String {
         model.device().to_string()
     }
@@ -634,7 +634,7 @@ pub mod functions {
     /// ```rhai
     /// assert(resnet18(#{ outputs: 2, dtype: "float64" }).dtype == "float64");
     /// ```
-    #[rhai_fn(get = "dtype", return_raw)]
+    #[rhai_fn(get = "dtype", return_raw, pure)]
     pub fn dtype(model: &mut Model) -> RhaiResultOf<String> {
         Ok(model.dtype()?.to_string())
     }
@@ -790,7 +790,7 @@ pub mod functions {
     /// let text = resnet18(#{ outputs: 2, stem: "small" }).to_string();
     /// assert(text.contains("ResNet-18") && text.contains("[1, 512, 4, 4]"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "print")]
+    #[rhai_fn(name = "to_string", name = "print", pure)]
     pub fn model_to_string(model: &mut Model) -> String {
         // A size that does not fit into memory is no reason not to show the rest.
         match model.summary(None, 1) {
@@ -806,7 +806,7 @@ pub mod functions {
     /// let model = resnet18(#{ outputs: 2 });
     /// assert(model.to_debug() == "ResNet-18(2 classes, float32, cpu, train mode)");
     /// ```
-    #[rhai_fn(name = "to_debug", name = "debug")]
+    #[rhai_fn(name = "to_debug", name = "debug", pure)]
     pub fn model_to_debug(model: &mut Model) -> String {
         model.to_string()
     }
@@ -816,7 +816,13 @@ pub mod functions {
     /// ```rhai
     /// assert(Linear(3, 2).to_string() == "Linear(3, 2)");
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn layer_to_string(layer: &mut Layer) -> String {
         layer.0.describe()
     }

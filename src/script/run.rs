@@ -101,7 +101,7 @@ pub mod functions {
     /// ```rhai
     /// assert(evaluation(3).images == 0);
     /// ```
-    #[rhai_fn(get = "images")]
+    #[rhai_fn(get = "images", pure)]
     pub fn images(evaluation: &mut Evaluation) -> i64 {
         evaluation.0.borrow().top1().images() as i64
     }
@@ -113,7 +113,7 @@ pub mod functions {
     /// result.add(tensor([0, 0]), tensor([0, 1]), ());
     /// assert(result.error == 0.5);
     /// ```
-    #[rhai_fn(get = "error")]
+    #[rhai_fn(get = "error", pure)]
     pub fn error(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().error())
     }
@@ -127,7 +127,7 @@ pub mod functions {
     /// result.add(tensor([0, 0]), tensor([1, 1]), [[0, 1], [1]]);
     /// assert(result.real_error == 0.5);
     /// ```
-    #[rhai_fn(get = "real_error")]
+    #[rhai_fn(get = "real_error", pure)]
     pub fn real_error(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().real_error())
     }
@@ -139,7 +139,7 @@ pub mod functions {
     /// result.add(tensor([0, 0]), tensor([0, 1]), ());
     /// assert(result.class_errors == [0.0, 1.0, ()]);
     /// ```
-    #[rhai_fn(get = "class_errors")]
+    #[rhai_fn(get = "class_errors", pure)]
     pub fn class_errors(evaluation: &mut Evaluation) -> Array {
         let counts = evaluation.0.borrow();
         counts
@@ -158,7 +158,7 @@ pub mod functions {
     /// result.add(tensor([0, 0]), tensor([0, 1]), ());
     /// assert(result.imbalance == 0.5);
     /// ```
-    #[rhai_fn(get = "imbalance")]
+    #[rhai_fn(get = "imbalance", pure)]
     pub fn imbalance(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().top1().imbalance())
     }
@@ -170,7 +170,7 @@ pub mod functions {
     /// result.add(tensor([0, 0]), tensor([0, 1]), ());
     /// assert((result.imbalance_sample - 0.5 * 2.0.sqrt()).abs() < 1e-12);
     /// ```
-    #[rhai_fn(get = "imbalance_sample")]
+    #[rhai_fn(get = "imbalance_sample", pure)]
     pub fn imbalance_sample(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().top1().imbalance_sample())
     }
@@ -182,7 +182,7 @@ pub mod functions {
     /// result.add(tensor([0, 0]), tensor([0, 1]), ());
     /// assert(result.gap == 1.0);
     /// ```
-    #[rhai_fn(get = "gap")]
+    #[rhai_fn(get = "gap", pure)]
     pub fn gap(evaluation: &mut Evaluation) -> Dynamic {
         fraction(evaluation.0.borrow().top1().gap())
     }
@@ -219,7 +219,13 @@ pub mod functions {
     /// let text = "evaluation(2 images, error 50.00 %, imbalance 50.00 %, worst class 1: 100.00 %)";
     /// assert(result.to_string() == text);
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn evaluation_to_string(evaluation: &mut Evaluation) -> String {
         let counts = evaluation.0.borrow();
         let top1 = counts.top1();
@@ -311,7 +317,13 @@ pub mod functions {
     /// bar.finish();
     /// assert(bar.to_string() == "finished");
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn progress_to_string(bar: &mut Progress) -> String {
         match &*bar.0.borrow() {
             Some(bar) => bar.to_string(),
@@ -481,7 +493,7 @@ pub mod functions {
     /// ```rhai
     /// assert(table("errors", ["clean"], [["Adv", 0.25]]).to_string().contains("errors"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "print")]
+    #[rhai_fn(name = "to_string", name = "print", pure)]
     pub fn table_to_string(table: &mut Table) -> String {
         table.to_string().trim_end().to_owned()
     }
@@ -492,7 +504,7 @@ pub mod functions {
     /// let t = table("errors", ["clean"], [["Adv", 0.25]]);
     /// assert(t.to_debug() == "table \"errors\": 1 x 1");
     /// ```
-    #[rhai_fn(name = "to_debug", name = "debug")]
+    #[rhai_fn(name = "to_debug", name = "debug", pure)]
     pub fn table_to_debug(table: &mut Table) -> String {
         let (rows, columns) = (table.rows.len(), table.columns.len());
         format!("table {:?}: {rows} x {columns}", table.title)

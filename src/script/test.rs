@@ -157,12 +157,18 @@ impl Trial {
         let ast = self.compile()?;
         let sources = self.host.sources();
         let text = sources.first().map_or("", |source| source.text.as_str());
-        let mut names: Vec<_> = ast
-            .iter_functions()
-            .filter(|it| it.name.starts_with(PREFIX) && it.params.is_empty())
-            .filter(|it| it.access == FnAccess::Public)
-            .map(|it| it.name.to_owned())
-            .collect();
+        let tests = || {
+            ast.iter_functions()
+                .filter(|it| it.name.starts_with(PREFIX))
+        };
+        let no_test = tests().find(|it| !it.params.is_empty() || it.access == FnAccess::Private);
+        if let Some(function) = no_test {
+            return Err(format!(
+                "error: `{function}` is named like a test, but a test is not private and takes no \
+                 arguments; give it another name if it helps others\n"
+            ));
+        }
+        let mut names: Vec<_> = tests().map(|it| it.name.to_owned()).collect();
         names.sort_by_key(|name| text.find(&format!("fn {name}(")));
         Ok(names)
     }

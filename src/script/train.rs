@@ -99,7 +99,7 @@ pub mod functions {
     /// optimizer.lr = 0.01;
     /// assert(optimizer.lr == 0.01);
     /// ```
-    #[rhai_fn(get = "lr")]
+    #[rhai_fn(get = "lr", pure)]
     pub fn lr(optimizer: &mut Optimizer) -> f64 {
         optimizer.0.lr()
     }
@@ -114,7 +114,7 @@ pub mod functions {
     /// ```rhai
     /// assert(sgd(sequential([Linear(3, 2)]), #{ lr: 0.1 }).options.momentum == 0.0);
     /// ```
-    #[rhai_fn(get = "options", return_raw)]
+    #[rhai_fn(get = "options", return_raw, pure)]
     pub fn optimizer_options(optimizer: &mut Optimizer) -> RhaiResultOf<Dynamic> {
         rhai::serde::to_dynamic(optimizer.0.options())
     }
@@ -125,7 +125,13 @@ pub mod functions {
     /// let text = sgd(sequential([Linear(3, 2)]), #{ lr: 0.1 }).to_string();
     /// assert(text.starts_with("sgd(lr: 0.1,") && text.ends_with("8 parameters in 2 tensors"));
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn optimizer_to_string(optimizer: &mut Optimizer) -> String {
         optimizer.0.to_string()
     }
@@ -219,7 +225,13 @@ pub mod functions {
     /// let cosine = schedule("cosine", #{ total: 10 });
     /// assert(cosine.to_string() == "cosine(total: 10, warmup: 0)");
     /// ```
-    #[rhai_fn(name = "to_string", name = "to_debug", name = "print", name = "debug")]
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
     pub fn schedule_to_string(schedule: &mut Schedule) -> String {
         schedule.to_string()
     }
