@@ -148,11 +148,9 @@ impl Scene<'_> {
         let functions = Functions::of(self.engine);
         let forms = functions.forms(name);
         if !forms.is_empty() {
-            let layer = format!("{name}_layer");
-            let hint = match functions.forms(&layer).is_empty() {
-                true => String::new(),
-                false => format!("; the layer of a model is `{layer}`"),
-            };
+            let alike = |other: &&str| *other != name && other.eq_ignore_ascii_case(name);
+            let layer = functions.names().find(alike);
+            let hint = layer.map_or(String::new(), |it| format!("; the layer is `{it}`"));
             return format!(
                 "`{name}` takes {}, got ({types}){of_nothing}{hint}",
                 nearest_forms(forms, &given)
