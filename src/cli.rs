@@ -167,6 +167,10 @@ struct Test {
     #[arg(long)]
     device: Option<String>,
 
+    /// Threads that libtorch computes with; by default all cores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    threads: Option<u64>,
+
     /// Let the tests read a file or folder besides their own folder
     #[arg(long, value_name = "PATH")]
     allow_read: Vec<PathBuf>,
@@ -185,6 +189,7 @@ pub fn main() -> i32 {
         Command::Run(run) => finish(script::run(run.settings())),
         Command::Repl(repl) => {
             interrupt::keep_running();
+            end_on_sigterm();
             repl::repl(repl.common.settings(repl.script))
         }
         Command::Info => {
@@ -272,6 +277,9 @@ fn run_check(check: &Check) -> i32 {
 }
 
 fn run_tests(test: Test) -> i32 {
+    if let Some(threads) = test.threads {
+        crate::torch::set_num_threads(threads as usize);
+    }
     let settings = Settings {
         device: test.device,
         allow_read: test.allow_read,
@@ -366,16 +374,33 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 /// The first Ctrl-C asks running loops to stop; a second one ends the program at once, unless
 /// it is a session.
 fn interrupt_on_ctrl_c() {
+    const STOPPING: &[u8] = b"\nstopping after this step; a second Ctrl-C ends at once\n";
     extern "C" fn on_signal(_: i32) {
-        if interrupt::request() {
-            // SAFETY: `_exit` is async-signal-safe.
-            unsafe { libc::_exit(INTERRUPTED) };
+        // SAFETY: `_exit` and `write` are async-signal-safe, and the text is a static.
+        unsafe {
+            match interrupt::request() {
+                interrupt::Next::StopLater => {
+                    libc::write(
+                        libc::STDERR_FILENO,
+                        STOPPING.as_ptr().cast(),
+                        STOPPING.len(),
+                    );
+                }
+                interrupt::Next::EndAtOnce => libc::_exit(INTERRUPTED),
+                interrupt::Next::Stop | interrupt::Next::GoOn => {}
+            }
         }
     }
-    // SAFETY: the handler uses an atomic flag and `_exit` only.
+    // SAFETY: the handler uses atomic flags and async-signal-safe functions only.
     unsafe {
         let handler = on_signal as *const () as libc::sighandler_t;
         libc::signal(libc::SIGINT, handler);
         libc::signal(libc::SIGTERM, handler);
     }
+}
+
+/// A session, which Ctrl-C does not end, ends when the system asks for it.
+fn end_on_sigterm() {
+    // SAFETY: this restores what the system does by default.
+    unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
 }

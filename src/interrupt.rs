@@ -15,14 +15,31 @@ static DEFERRED: AtomicUsize = AtomicUsize::new(0);
 /// Whether the program goes on after a stop, as a session does.
 static GOES_ON: AtomicBool = AtomicBool::new(false);
 
-/// Asks every running loop to stop at its next check. Safe in a signal handler. Returns whether
-/// this is the second time, and the program should end at once.
-pub fn request() -> bool {
+/// What becomes of the program when a stop was asked for.
+pub enum Next {
+    /// It ends when the loops that run have stopped, at once in most cases.
+    Stop,
+    /// It ends when [`deferred`] work has come to its end.
+    StopLater,
+    /// This is the second time: it ends now.
+    EndAtOnce,
+    /// What is computed stops, the program goes on.
+    GoOn,
+}
+
+/// Asks every running loop to stop at its next check. Safe in a signal handler.
+pub fn request() -> Next {
     let again = ASKED.swap(true, Ordering::SeqCst);
-    if DEFERRED.load(Ordering::SeqCst) == 0 {
+    let later = DEFERRED.load(Ordering::SeqCst) > 0;
+    if !later {
         STOP.store(true, Ordering::SeqCst);
     }
-    again && !GOES_ON.load(Ordering::SeqCst)
+    match (GOES_ON.load(Ordering::SeqCst), again) {
+        (true, _) => Next::GoOn,
+        (false, true) => Next::EndAtOnce,
+        (false, false) if later => Next::StopLater,
+        (false, false) => Next::Stop,
+    }
 }
 
 /// From now on a stop ends what is being computed, never the program.

@@ -705,23 +705,41 @@ mod check {
         for (text, expected) in [
             (
                 "pgd(#{ eps: 8/255, steps: 3 });".into(),
-                "1:1-4 error option-value",
+                "1:8-11 error option-value",
             ),
             (
                 "pgd(#{ eps: 8.0, steps: 3 });".into(),
-                "1:1-4 error option-value",
+                "1:8-11 error option-value",
             ),
             (
                 "pgd(#{ eps: px(8), steps: 0 });".into(),
-                "1:1-4 error option-value",
+                "1:20-25 error option-value",
             ),
             (
                 "pgd(#{ eps: px(8), steps: 3, norm: \"linff\" });".into(),
-                "1:1-4 error option-value",
+                "1:30-34 error option-value",
             ),
             (
                 "let n = 3;\npgd(#{ eps: 8, steps: n });".into(),
-                "2:8-11 error integer-eps",
+                "2:8-11 error option-value",
+            ),
+            (
+                "const E = 8/255;\nlet steps = 3;\npgd(#{ eps: E, steps: steps });".into(),
+                "3:8-11 error option-value",
+            ),
+            (
+                "let o = #{ eps: 0.03, steps: 3, stepz: 1 };\npgd(o);".into(),
+                "1:33-38 error unknown-option",
+            ),
+            (
+                "import \"std/evaluate\" as e;\nlet o = 1;\n\
+                 e::paper(o, o, #{ eps: 0.03, stepz: 3 });"
+                    .into(),
+                "3:30-35 error unknown-option",
+            ),
+            (
+                "let e = 8;\nfor i in 0..2 { pgd(#{ eps: e, steps: i }); }".into(),
+                "2:24-27 error integer-eps",
             ),
             (
                 "pgd(#{ eps: 0.0, steps: 3 });".into(),
@@ -741,6 +759,9 @@ mod check {
         for text in [
             "pgd(#{ eps: 0.03, steps: 10, step_size: 0.003 });".into(),
             "pgd(#{ eps: 2.0, steps: 10, norm: \"l2\" });".into(),
+            "let e = 0.1;\ne = 8;\npgd(#{ eps: e, steps: 3 });".into(),
+            "try { pgd(#{ eps: 8, steps: 3 }); } catch { }".into(),
+            "assert_throws(|| pgd(#{ eps: 8, steps: 3 }), \"px\");".into(),
             params("eps: 2.0, norm: \"l2\""),
             params("eps: 0.03, steps: 10"),
         ] {

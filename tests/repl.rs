@@ -245,6 +245,12 @@ fn the_tabulator_completes() {
         ("pgd(#{ norm: \t\t", "\"linf\""),
         ("pgd(#{ norm: \"l2\", loss: \"mar\t", "loss: \"margin"),
         ("dataset(\"sha\t", "dataset(\"shapes"),
+        (
+            "let images = rand([2]); ima\t",
+            "images = rand([2]); images",
+        ),
+        ("let image = rand([2]); image.resh\t", "image.reshape"),
+        ("print(`${atta\t", "print(`${attack"),
     ] {
         repl.keys(typed).sees(completed).keys("\x15").prompt(3);
     }
@@ -320,6 +326,83 @@ fn commands_look_at_the_session() {
     repl.command(1, ":load all.rhai", &[], 2);
     repl.command(2, "result_2 + images.numel()", &["_2 = 770"], 3);
     repl.command(3, ":nothing", &["no command"], 3);
+}
+
+/// What trained a model is not done again: its weights lie beside the script.
+#[test]
+fn a_saved_session_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("day.rhai");
+    let save = format!(":save {}", saved.display());
+    let allowed = [
+        "--allow-write",
+        folder.path().to_str().unwrap(),
+        "--seed",
+        "5",
+    ];
+    let start = |args: &[&str]| Terminal::start(tempfile::tempdir().unwrap(), state.path(), args);
+    let mut repl = start(&allowed);
+    repl.input(
+        1,
+        "let model = sequential([Linear(2, 1)]); let o = sgd(model, #{ lr: 0.1 });",
+    )
+    .input(
+        2,
+        "let loss = o.step(model.forward(ones([3, 2])).mean()); print(\"trained\");",
+    )
+    .input(
+        3,
+        "let kept = model.forward(ones([1, 2])).item() // after training",
+    )
+    .input(4, "model.train(false); throw \"not saved\"")
+    .command(5, &save, &["3 inputs", "day.model.safetensors"], 5);
+    repl.input(5, "kept").sees("_5 =");
+    let shown = repl.contents();
+    let value = shown
+        .rsplit("_5 = ")
+        .next()
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .trim();
+    assert_eq!(repl.leave(), Some(0));
+    let mut again = start(&[saved.to_str().unwrap()]);
+    again
+        .input(
+            2,
+            "[kept, model.forward(ones([1, 2])).item(), model.training]",
+        )
+        .sees(&format!("[{value}, {value}, true]"));
+    assert!(!again.contents().contains("trained"));
+}
+
+#[test]
+fn what_a_failed_input_did_is_undone() {
+    let mut repl = Terminal::repl(&[]);
+    repl.input(1, "let p = params(#{ eps: 0.1 }); throw 1")
+        .input(
+            2,
+            "let p = params(#{ eps: 0.2 }); let x = ones([2]); let m = resnet18(#{ });",
+        )
+        .input(3, "x.requires_grad_(); m.train(false); throw 2")
+        .input(4, "[p.eps, x.requires_grad, m.training]")
+        .sees("_4 = [0.2, false, true]");
+    repl.input(5, "fn leave() { exit(); 1 }")
+        .prompt(6)
+        .keys("leave()\r");
+    assert_eq!(repl.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_paste_of_several_inputs_is_several_inputs() {
+    let mut repl = Terminal::repl(&[]);
+    repl.prompt(1)
+        .keys("\x1b[200~1 + 1\nfn f(x) {\n  x * 2\n}\nf(_1) // twice?\n\x1b[201~\r")
+        .sees("_1 = 2")
+        .sees("_3 = 4")
+        .prompt(4);
 }
 
 /// Two rows of pixels share one row of characters, upper half blocks: red over green, blue over
@@ -421,6 +504,11 @@ fn ctrl_c_stops_what_runs_and_keeps_the_session() {
         (
             "data loading",
             "print(\"begins\"); for e in 0..100000 { for b in data.train.batches(#{}) { } }",
+            "begins",
+        ),
+        (
+            "a sort",
+            "print(\"begins\"); rand([20000000]).sort()",
             "begins",
         ),
         (

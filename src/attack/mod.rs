@@ -128,6 +128,12 @@ fn check_batch(what: &str, x: &Tensor, y: &Tensor) -> Result<()> {
         "`{what}`: `x` must be a floating-point batch [n, ...], got {}",
         x.signature()
     );
+    ensure!(
+        !(x.ndim() == 3 && y.numel() == 1),
+        "`{what}`: `x` must be a batch [n, c, h, w], got one image {}; `x.unsqueeze(0)` makes a \
+         batch of one",
+        x.signature()
+    );
     let n = x.shape()[0];
     ensure!(
         y.dtype()? == Dtype::Int64 && y.shape() == [n],

@@ -28,6 +28,16 @@ use split::Source;
 use std::path::Path;
 use transform::Fit;
 
+/// The middle of an image as a square with this side, as data sets bring test images to their
+/// size.
+///
+/// # Errors
+/// `Invalid` for a side out of range.
+pub fn test_square(image: Image, side: u32) -> Result<Image> {
+    check_side(side)?;
+    Fit::Square(side as usize).apply(image)
+}
+
 /// How a data set is opened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -67,10 +77,7 @@ const MAX_SIZE: u32 = 4096;
 impl DatasetOptions {
     fn check(&self) -> Result<()> {
         if let Some(size) = self.size {
-            ensure!(
-                (8..=MAX_SIZE).contains(&size),
-                "`size` must be from 8 to {MAX_SIZE} pixels, got {size}"
-            );
+            check_side(size)?;
         }
         for (name, limit) in [("train", self.train), ("test", self.test)] {
             ensure!(
@@ -85,6 +92,14 @@ impl DatasetOptions {
         );
         Ok(())
     }
+}
+
+fn check_side(size: u32) -> Result<()> {
+    ensure!(
+        (8..=MAX_SIZE).contains(&size),
+        "`size` must be from 8 to {MAX_SIZE} pixels, got {size}"
+    );
+    Ok(())
 }
 
 /// Labelled images of one size, in a training and a test split.

@@ -171,6 +171,12 @@ impl Model {
             .collect()
     }
 
+    /// A number that grows whenever a parameter's entries change.
+    pub fn version(&self) -> i64 {
+        let parameters = self.parameters().into_iter();
+        parameters.map(|(_, tensor)| tensor.version()).sum()
+    }
+
     /// Every parameter and buffer by name, in PyTorch's order.
     pub fn state_dict(&self) -> Vec<(String, Tensor)> {
         self.entries()

@@ -104,8 +104,12 @@ impl Normalize {
         let channels = self.mean.len() as i64;
         ensure!(
             x.ndim() == 4 && x.shape()[1] == channels,
-            "images must be [n, {channels}, h, w], got {}",
-            x.signature()
+            "images must be [n, {channels}, h, w], got {}{}",
+            x.signature(),
+            match x.shape()[..] {
+                [first, _, _] if first == channels => "; `x.unsqueeze(0)` makes a batch of one",
+                _ => "",
+            }
         );
         let tensor =
             |values: &[f64]| Tensor::from_f64(values, &[channels, 1, 1]).and_then(|t| t.to_like(x));

@@ -1,10 +1,13 @@
 //! What begins with a colon.
 
 use super::measure::{self, Memory};
+use super::save::{self, Replay};
 use super::session::{Outcome, Session};
-use super::{save, who};
+use super::who;
+use crate::nn::Model;
 use crate::report::precise_duration;
 use crate::script::names::did_you_mean;
+use rhai::{Array, Dynamic, Map};
 use std::path::Path;
 use std::time::Instant;
 
@@ -36,7 +39,8 @@ Type an expression or statements; Enter evaluates what is complete, Alt-Enter be
   :bench EXPR       evaluates for about a second, shows the median time
   :mem              memory of the process and of the variables
   :load FILE        runs a script here and keeps its variables
-  :save FILE        writes the inputs that worked as a script that runs
+  :save FILE        writes the inputs that worked as a script that runs, and the weights of
+                    models that were trained, which it loads instead of training again
   :allow-read PATH  lets scripts and inputs read a file or folder elsewhere
   :allow-write DIR  lets them write into a folder elsewhere
   :reset            forgets variables, functions and imports
@@ -115,14 +119,93 @@ fn unquoted(path: &str) -> &str {
     path.trim_matches('"')
 }
 
+/// Writes the script, and beside it the weights of models that inputs trained.
 fn write(session: &Session, path: &str) -> String {
-    let script = save::script(session.accepted());
-    let written = session
-        .host()
-        .writable(path)
-        .and_then(|real| crate::files::write_whole(&real, script.as_bytes()));
-    match written {
-        Ok(()) => format!("{path}: {} inputs\n", session.accepted().len()),
+    let stem = Path::new(path).with_extension("");
+    let beside = |model: &str| format!("{}.{model}.safetensors", stem.display());
+    let name = |path: &str| {
+        let name = Path::new(path).file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    let mut weights = Vec::new();
+    let mut files = Vec::new();
+    for (model, at) in session.trained() {
+        let value = session.value(model).and_then(|it| it.try_cast::<Model>());
+        let Some(value) = value else { continue };
+        weights.push((*at, model.clone(), name(&beside(model))));
+        files.push((beside(model), value));
+    }
+    let script = save::script(&Replay {
+        inputs: session.accepted(),
+        head: head(session),
+        weights,
+        literal: &|name| literal(&session.value(name)?),
+    });
+    let put = |path: &str, bytes: &[u8]| {
+        let real = session.host().writable(path)?;
+        crate::files::write_whole(&real, bytes)
+    };
+    let weights = files
+        .iter()
+        .try_for_each(|(path, model)| put(path, &model.to_safetensors()?));
+    match weights.and_then(|()| put(path, script.as_bytes())) {
+        Ok(()) => {
+            let beside = files.iter().map(|(path, _)| format!(", {path}"));
+            let beside: String = beside.collect();
+            format!("{path}: {} inputs{beside}\n", session.accepted().len())
+        }
         Err(error) => format!("error: {error}\n"),
+    }
+}
+
+/// What the command line said, as far as the script cannot say it itself.
+fn head(session: &Session) -> String {
+    let settings = session.settings();
+    let mut words = String::new();
+    for (name, value) in &settings.set {
+        words += &format!(" --set {name}={value}");
+    }
+    if let Some(device) = &settings.device {
+        words += &format!(" --device {device}");
+    }
+    // The session's own folder comes last, without having been named.
+    for (flag, paths) in [
+        ("--allow-read", &settings.allow_read),
+        ("--allow-write", &settings.allow_write),
+    ] {
+        for path in paths.iter().filter(|path| *path != Path::new(".")) {
+            words += &format!(" {flag} {}", path.display());
+        }
+    }
+    let mut head = match words.is_empty() {
+        true => String::new(),
+        false => format!("// The session had{words}\n"),
+    };
+    if let Some(seed) = settings.seed {
+        head += &format!("seed({seed});\n");
+    }
+    head
+}
+
+/// The expression for a value of plain data.
+fn literal(value: &Dynamic) -> Option<String> {
+    let all = |parts: Vec<Option<String>>| parts.into_iter().collect::<Option<Vec<_>>>();
+    if let Some(array) = value.read_lock::<Array>() {
+        let parts = all(array.iter().map(literal).collect())?;
+        return Some(format!("[{}]", parts.join(", ")));
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let entry = |(key, value): (_, &Dynamic)| Some(format!("{key:?}: {}", literal(value)?));
+        let parts = all(map.iter().map(entry).collect())?;
+        return Some(format!("#{{ {} }}", parts.join(", ")));
+    }
+    match value.type_name() {
+        "i64" | "bool" | "()" => Some(value.to_string()),
+        "f64" => {
+            let number = value.as_float().ok()?;
+            number.is_finite().then(|| format!("{number:?}"))
+        }
+        "string" => Some(format!("{:?}", value.to_string())),
+        _ => None,
     }
 }

@@ -24,6 +24,12 @@ pub fn complete(session: &Session, line: &str, cursor: usize) -> (usize, Vec<Pai
     if let Some((start, names)) = command(input) {
         return (start, pairs(names, &input[start..]));
     }
+    if let Some(start) = path_of_command(input) {
+        let files = FilenameCompleter::new().complete_path(&input[start..], cursor - start);
+        return files.map_or((cursor, Vec::new()), |(inner, files)| {
+            (start + inner, files)
+        });
+    }
     // The word at the cursor and the pieces before it.
     let (word, before) = match pieces.split_last() {
         Some((last, before))
@@ -39,12 +45,18 @@ pub fn complete(session: &Session, line: &str, cursor: usize) -> (usize, Vec<Pai
         Some(":") => option_values(session, input, before)
             .iter()
             .map(|value| format!("\"{value}\""))
-            .chain(names(session).into_iter().filter(|_| !word.is_empty()))
+            .chain(
+                names(session, input, before)
+                    .into_iter()
+                    .filter(|_| !word.is_empty()),
+            )
             .collect(),
-        Some("#{" | ",") => option_names(session, input, before).unwrap_or_else(|| names(session)),
+        Some("#{" | ",") => {
+            option_names(session, input, before).unwrap_or_else(|| names(session, input, before))
+        }
         // An empty word would list everything there is.
         _ if word.is_empty() => BTreeSet::new(),
-        _ => names(session),
+        _ => names(session, input, before),
     };
     (cursor - word.len(), pairs(candidates, word))
 }
@@ -61,8 +73,10 @@ fn pairs(candidates: impl IntoIterator<Item = String>, word: &str) -> Vec<Pair> 
 }
 
 /// Everything that a bare word can be.
-fn names(session: &Session) -> BTreeSet<String> {
+fn names(session: &Session, input: &str, before: &[Piece]) -> BTreeSet<String> {
     let variables = session.variables().into_iter().map(|(name, _)| name);
+    let here = before.iter().filter(|piece| piece.kind == Kind::Name);
+    let here = here.map(|piece| piece.text(input).to_owned());
     let own = session.own_functions().into_iter().map(|(name, _)| name);
     let native = session
         .functions()
@@ -72,6 +86,7 @@ fn names(session: &Session) -> BTreeSet<String> {
     let modules = session.imports().map(|name| format!("{name}::"));
     let keywords = KEYWORDS.iter().map(|word| word.to_string());
     variables
+        .chain(here)
         .chain(own)
         .chain(native)
         .chain(modules)
@@ -158,14 +173,21 @@ fn option_values(session: &Session, input: &str, before: &[Piece]) -> Vec<String
     option.map_or_else(Vec::new, OptionDoc::values)
 }
 
-/// The strings that an argument of the call around the cursor can be.
-fn argument_values(session: &Session, input: &str, before: &[Piece]) -> Vec<String> {
+/// The strings that an argument of the call around the cursor can be, and whether a path can
+/// stand there, too.
+fn argument_values(session: &Session, input: &str, before: &[Piece]) -> (Vec<String>, bool) {
     let open = open_brackets(before);
     let call = open.last().filter(|at| before[**at].text(input) == "(");
     let function = call.and_then(|at| session.called(input, &before[..*at]));
     let entries = function.map_or_else(Vec::new, |function| docs().find(&function));
-    let values = entries.iter().flat_map(|entry| entry.argument_values());
-    values.collect()
+    let mut values = BTreeSet::new();
+    let mut or_path = true;
+    for entry in entries {
+        let (some, path) = entry.argument_values();
+        values.extend(some);
+        or_path &= path;
+    }
+    (values.into_iter().collect(), or_path)
 }
 
 /// A library module behind `import`, what an option or an argument can be, else a file.
@@ -183,8 +205,9 @@ fn in_string(session: &Session, input: &str, pieces: &[Piece]) -> (usize, Vec<Pa
         }
         Some(":") => option_values(session, input, before),
         Some("(" | ",") => {
-            or_file = true;
-            argument_values(session, input, before)
+            let (values, or_path) = argument_values(session, input, before);
+            or_file = or_path;
+            values
         }
         _ => Vec::new(),
     };
@@ -199,8 +222,15 @@ fn in_string(session: &Session, input: &str, pieces: &[Piece]) -> (usize, Vec<Pa
 
 /// `:wh` is `:who`.
 fn command(input: &str) -> Option<(usize, Vec<String>)> {
-    let word = input.strip_prefix(':')?;
+    let word = input.trim_start().strip_prefix(':')?;
     let open = !word.contains(char::is_whitespace);
     let names = super::commands::NAMES.iter().map(|name| name.to_string());
-    open.then(|| (1, names.collect()))
+    open.then(|| (input.len() - word.len(), names.collect()))
+}
+
+/// Where the path begins that a command takes without quotes.
+fn path_of_command(input: &str) -> Option<usize> {
+    let (name, path) = input.trim_start().strip_prefix(':')?.split_once(' ')?;
+    let takes_path = ["load", "save", "allow-read", "allow-write"].contains(&name);
+    takes_path.then(|| input.len() - path.trim_start().len())
 }

@@ -122,7 +122,12 @@ impl Hinter for Assistant {
             let session = self.session.borrow();
             let name = session.called(before, called)?;
             let entry = docs().get(&name)?;
-            let params = &entry.signatures.first()?.params;
+            let dot = called
+                .len()
+                .checked_sub(2)
+                .map(|at| called[at].text(before));
+            let receiver = usize::from(dot == Some("."));
+            let params = entry.signatures.first()?.params.get(receiver..)?;
             let words: Vec<_> = params
                 .iter()
                 .map(|(name, of)| format!("{name}: {of}"))

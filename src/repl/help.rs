@@ -6,9 +6,13 @@ use crate::script::names::did_you_mean;
 
 /// What an input asks about, if it is a question.
 pub fn asked(input: &str) -> Option<&str> {
+    let is_name = |text: &&str| {
+        text.chars()
+            .all(|c| c.is_alphanumeric() || "_:.()".contains(c))
+    };
     let topic = match input.strip_prefix('?') {
         Some(topic) => topic,
-        None => input.strip_suffix('?')?,
+        None => input.strip_suffix('?').filter(is_name)?,
     };
     Some(topic.trim().trim_end_matches("()"))
 }

@@ -78,8 +78,25 @@ impl Scene<'_> {
                 receiver => self.result(&format!("get${name}"), Some(receiver)),
             },
             Some("::") => None,
-            _ => self.session.value(name).map(Known::Value),
+            _ => self
+                .declared_before(at)
+                .or_else(|| self.session.value(name).map(Known::Value)),
         }
+    }
+
+    /// What `let name = ...;` in the same input says of the name at `at`.
+    fn declared_before(&self, at: usize) -> Option<Known> {
+        let is = |index: usize, text: &str| {
+            self.pieces
+                .get(index)
+                .is_some_and(|_| self.text(index) == text)
+        };
+        let name = self.text(at);
+        let declared = (0..at.checked_sub(3)?)
+            .rev()
+            .find(|index| is(*index, "let") && is(index + 1, name) && is(index + 2, "="))?;
+        let end = (declared..at).find(|index| is(*index, ";"))?;
+        self.ending_at(end.checked_sub(1)?)
     }
 
     /// A call, or an expression in parentheses: then the type of its last operand.

@@ -139,6 +139,27 @@ enum Next {
     Leave,
 }
 
+/// The inputs that a paste holds, one after the other, where it is no single input.
+fn pasted(session: &Session, text: &str) -> Option<Vec<String>> {
+    if text.trim().lines().count() < 2 || session.is_valid(text) {
+        return None;
+    }
+    let mut parts = vec![String::new()];
+    for line in text.lines() {
+        let part = parts.last_mut()?;
+        part.push_str(line);
+        part.push('\n');
+        if !scan::is_unfinished(part) {
+            parts.push(String::new());
+        }
+    }
+    parts.retain(|part| !part.trim().is_empty());
+    let command = |part: &str| part.trim_start().starts_with([':', '?']);
+    let good = |part: &String| command(part) || session.is_valid(part);
+    // What is wrong in itself is better reported as a whole.
+    (parts.len() > 1 && parts.iter().all(good)).then_some(parts)
+}
+
 /// Does what an input asks for, and shows what comes of it.
 fn answer(session: &Rc<RefCell<Session>>, text: &str) -> Next {
     let trimmed = text.trim();
@@ -151,6 +172,21 @@ fn answer(session: &Rc<RefCell<Session>>, text: &str) -> Next {
     }
     if matches!(trimmed, "exit" | "quit") {
         return Next::Leave;
+    }
+    let parts = pasted(&session.borrow(), text);
+    if let Some(parts) = parts {
+        let mut failed = false;
+        for part in parts {
+            match answer(session, &part) {
+                Next::Go { failed: false } => {}
+                Next::Go { failed: true } => {
+                    failed = true;
+                    break;
+                }
+                Next::Leave => return Next::Leave,
+            }
+        }
+        return Next::Go { failed };
     }
     let outcome = match trimmed.starts_with(':') {
         false => session.borrow_mut().input(text),

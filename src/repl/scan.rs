@@ -37,12 +37,40 @@ pub const KEYWORDS: [&str; 26] = [
     "as", "global", "this", "true", "false",
 ];
 
-/// The pieces of `input` in their order, white space left out.
+/// The pieces of `input` in their order, white space left out. An interpolated string comes as
+/// its parts with the pieces of the expressions between them.
 pub fn scan(input: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut at = 0;
-    while let Some(first) = input[at..].chars().next() {
+    let mut depth = 0_usize;
+    // The depths of the brackets `${` that are open.
+    let mut interpolations = Vec::new();
+    // Whether a part of an interpolated string follows.
+    let mut within = false;
+    loop {
         let rest = &input[at..];
+        if std::mem::take(&mut within) {
+            let (length, end) = part_of_string(rest);
+            let range = at..at + length;
+            at += length;
+            let open = matches!(end, Part::Unfinished);
+            let kind = Kind::String;
+            pieces.push(Piece { kind, range, open });
+            if let Part::Interpolation = end {
+                depth += 1;
+                interpolations.push(depth);
+                pieces.push(Piece {
+                    kind: Kind::Open,
+                    range: at..at + 2,
+                    open: false,
+                });
+                at += 2;
+            }
+            continue;
+        }
+        let Some(first) = rest.chars().next() else {
+            return pieces;
+        };
         let (kind, length, open) = match first {
             c if c.is_whitespace() => {
                 at += c.len_utf8();
@@ -55,7 +83,16 @@ pub fn scan(input: &str) -> Vec<Piece> {
                 Some(end) => (Kind::Comment, end + 2, false),
                 None => (Kind::Comment, rest.len(), true),
             },
-            '"' | '`' | '\'' => {
+            '`' => {
+                let (length, end) = part_of_string(&rest[1..]);
+                within = matches!(end, Part::Interpolation);
+                match within {
+                    // The next round reads the part again, from behind the quote.
+                    true => (Kind::String, 1, false),
+                    false => (Kind::String, 1 + length, matches!(end, Part::Unfinished)),
+                }
+            }
+            '"' | '\'' => {
                 let (length, open) = string(rest, first);
                 (Kind::String, length, open)
             }
@@ -68,9 +105,22 @@ pub fn scan(input: &str) -> Vec<Piece> {
                 };
                 (kind, length, false)
             }
-            '#' if rest.starts_with("#{") => (Kind::Open, 2, false),
-            '(' | '[' | '{' => (Kind::Open, 1, false),
-            ')' | ']' | '}' => (Kind::Close, 1, false),
+            '#' if rest.starts_with("#{") => {
+                depth += 1;
+                (Kind::Open, 2, false)
+            }
+            '(' | '[' | '{' => {
+                depth += 1;
+                (Kind::Open, 1, false)
+            }
+            ')' | ']' | '}' => {
+                if interpolations.last() == Some(&depth) {
+                    interpolations.pop();
+                    within = true;
+                }
+                depth = depth.saturating_sub(1);
+                (Kind::Close, 1, false)
+            }
             ':' if rest.starts_with("::") => (Kind::Symbol, 2, false),
             c => (Kind::Symbol, c.len_utf8(), false),
         };
@@ -81,7 +131,25 @@ pub fn scan(input: &str) -> Vec<Piece> {
         });
         at += length;
     }
-    pieces
+}
+
+/// How a part of a string in backticks ends.
+enum Part {
+    Closed,
+    Interpolation,
+    Unfinished,
+}
+
+/// The length of what stands before `${`, or up to the closing backtick with it.
+fn part_of_string(text: &str) -> (usize, Part) {
+    let end = text.find('`').map(|at| at + 1);
+    match text.find("${") {
+        Some(at) if end.is_none_or(|end| at < end) => (at, Part::Interpolation),
+        _ => match end {
+            Some(end) => (end, Part::Closed),
+            None => (text.len(), Part::Unfinished),
+        },
+    }
 }
 
 fn length_while(text: &str, belongs: impl Fn(char) -> bool) -> usize {
@@ -94,8 +162,8 @@ fn string(text: &str, quote: char) -> (usize, bool) {
     for (at, c) in text.char_indices().skip(1) {
         match c {
             _ if escaped => escaped = false,
-            '\\' if quote != '`' => escaped = true,
-            '\n' if quote != '`' => return (at, true),
+            '\\' => escaped = true,
+            '\n' => return (at, true),
             c if c == quote => return (at + 1, false),
             _ => {}
         }
@@ -230,6 +298,22 @@ mod tests {
             ]
         );
         assert_eq!(
+            kinds("`a${b + {1}}c`;"),
+            [
+                (String, "`"),
+                (String, "a"),
+                (Open, "${"),
+                (Name, "b"),
+                (Symbol, "+"),
+                (Open, "{"),
+                (Number, "1"),
+                (Close, "}"),
+                (Close, "}"),
+                (String, "c`"),
+                (Symbol, ";"),
+            ]
+        );
+        assert_eq!(
             kinds("0..10"),
             [(Number, "0"), (Symbol, "."), (Symbol, "."), (Number, "10")]
         );
@@ -246,7 +330,8 @@ mod tests {
     #[test]
     fn unfinished_input_is_told_from_finished() {
         for text in [
-            "f(", "let x =", "[1,\n2", "`abc", "/* x", "if x {", "a +", "x.", "} else",
+            "f(", "let x =", "[1,\n2", "`abc", "`a${", "`a${b}", "/* x", "if x {", "a +", "x.",
+            "} else",
         ] {
             assert!(is_unfinished(text), "{text}");
         }

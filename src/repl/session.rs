@@ -6,16 +6,20 @@
 use super::results;
 use super::scan::{Kind, Piece, scan};
 use super::snapshot::Snapshot;
+use crate::nn::Model;
 use crate::script::declared::{Declared, Function, Named, Outline};
 use crate::script::functions::Functions;
 use crate::script::names::type_word;
-use crate::script::{self, Host, RhaiResultOf, Settings, errors};
+use crate::script::{self, Host, Params, RhaiResultOf, Settings, errors};
 use crate::torch::RandomState;
 use crate::{Result, interrupt};
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Expr, Scope, Stmt};
-use std::cell::OnceCell;
+use rhai::{
+    AST, Array, Dynamic, Engine, EvalAltResult, Expr, ParseErrorType, Position, Scope, Stmt,
+};
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How many results stay available as `_1`, `_2` ...: each keeps its memory.
@@ -32,6 +36,10 @@ pub struct Session {
     imports: BTreeMap<String, Import>,
     /// The inputs that worked, in their order.
     accepted: Vec<Accepted>,
+    /// The models whose weights inputs changed, and how many inputs had worked before the first.
+    trained: BTreeMap<String, usize>,
+    /// Whether an input said `exit()`.
+    leaving: Rc<Cell<bool>>,
     count: usize,
     /// What can be called, read from the engine when it is first asked for.
     native: OnceCell<Functions>,
@@ -49,6 +57,22 @@ pub struct Accepted {
     pub text: String,
     /// Whether its value is kept as `_number`.
     pub has_result: bool,
+    /// The folder of the script that was loaded.
+    pub folder: Option<PathBuf>,
+    /// The variables that it declared.
+    pub declared: Vec<String>,
+    /// Whether it changed the weights of a model that was there before.
+    pub trained: bool,
+    /// Whether it is a script that failed, of which variables were kept all the same.
+    pub failed: bool,
+}
+
+/// What a failed input must leave as it was.
+struct Moment {
+    variables: Snapshot,
+    random: RandomState,
+    seed: u64,
+    params: Option<Params>,
 }
 
 /// An expression compiled once.
@@ -56,13 +80,15 @@ pub struct Repeatable(AST);
 
 impl Repeatable {
     /// Evaluates it with the variables as they are, which stay so; how long it took.
-    pub fn once(&self, session: &Session) -> std::result::Result<Duration, Outcome> {
-        let mut scope = session.scope.clone();
+    pub fn once(&self, session: &mut Session) -> std::result::Result<Duration, Outcome> {
+        interrupt::clear();
+        let before = session.moment();
         let start = Instant::now();
         let outcome = session
             .engine
-            .eval_ast_with_scope::<Dynamic>(&mut scope, &self.0);
+            .eval_ast_with_scope::<Dynamic>(&mut session.scope, &self.0);
         let time = start.elapsed();
+        session.go_back(before);
         match outcome {
             Ok(_) => Ok(time),
             Err(error) => Err(session.ending(&error)),
@@ -70,13 +96,22 @@ impl Repeatable {
     }
 }
 
-/// What becomes of the variables when an input fails.
-#[derive(Clone, Copy)]
-enum Failing {
-    /// They are as before.
-    PutsBack,
+/// When what an input did to the variables stays.
+#[derive(Clone, Copy, PartialEq)]
+enum Keeping {
+    Never,
+    IfItWorks,
     /// What a script made before it failed may have cost an hour.
-    Keeps,
+    Always,
+}
+
+/// What an input came to.
+struct Evaluated {
+    value: RhaiResultOf<Dynamic>,
+    /// The variables that its statements declare.
+    declared: Vec<String>,
+    /// Whether it changed the weights of a model that was there before.
+    trained: bool,
 }
 
 /// How an input ended.
@@ -101,6 +136,8 @@ impl Session {
         host.set_seed(host.seed());
         let mut engine = script::engine(host.clone());
         results::allow_names(&mut engine, host.clone());
+        let leaving = Rc::new(Cell::new(false));
+        stop_at_exit(&mut engine, &leaving);
         Ok(Session {
             settings,
             host,
@@ -109,6 +146,8 @@ impl Session {
             functions: AST::empty(),
             imports: BTreeMap::new(),
             accepted: Vec::new(),
+            trained: BTreeMap::new(),
+            leaving,
             count: 0,
             native: OnceCell::new(),
         })
@@ -145,6 +184,16 @@ impl Session {
 
     pub fn accepted(&self) -> &[Accepted] {
         &self.accepted
+    }
+
+    /// What the command line said, and what was allowed since.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The models whose weights inputs changed, and how many inputs had worked before the first.
+    pub fn trained(&self) -> &BTreeMap<String, usize> {
+        &self.trained
     }
 
     /// The variables with their values, oldest first, results not among them.
@@ -199,8 +248,8 @@ impl Session {
     pub fn input(&mut self, text: &str) -> Outcome {
         self.count += 1;
         let name = format!("input {}", self.count);
-        let outcome = self.evaluate(&name, None, text, Failing::PutsBack);
-        self.settle(text, outcome)
+        let evaluated = self.evaluate(&name, None, text, Keeping::IfItWorks);
+        self.settle(text, None, evaluated)
     }
 
     /// Runs a script in the session; its variables stay, even if it fails.
@@ -213,21 +262,27 @@ impl Session {
             Err(error) => return Outcome::Failed(format!("error: {error}\n")),
         };
         self.count += 1;
-        let outcome = self.evaluate(
+        let mut evaluated = self.evaluate(
             &path.display().to_string(),
             path.canonicalize().ok(),
             &text,
-            Failing::Keeps,
+            Keeping::Always,
         );
         // A script's last value is no result.
-        let silent = outcome.map(|_| Dynamic::UNIT);
-        self.settle(&text, silent)
+        evaluated.value = evaluated.value.map(|_| Dynamic::UNIT);
+        let folder = path.parent().map(Path::to_path_buf);
+        match self.settle(&text, folder, evaluated) {
+            Outcome::Interrupted => {
+                Outcome::Failed("interrupted; what the script had declared so far stays\n".into())
+            }
+            outcome => outcome,
+        }
     }
 
-    /// The value of an expression; it is not kept as a result.
+    /// The value of an expression; nothing of it is kept.
     pub fn value_of(&mut self, text: &str) -> std::result::Result<Dynamic, Outcome> {
-        self.evaluate("expression", None, text, Failing::PutsBack)
-            .map_err(|error| self.ending(&error))
+        let evaluated = self.evaluate("expression", None, text, Keeping::Never);
+        evaluated.value.map_err(|error| self.ending(&error))
     }
 
     /// The text in which a value is shown.
@@ -240,9 +295,14 @@ impl Session {
             "to_string"
         };
         // The script's own function, so that a custom type shows itself as `print` shows it.
-        self.engine
+        let text = self
+            .engine
             .eval_with_scope::<String>(&mut scope, &format!("value.{method}()"))
-            .unwrap_or_else(|_| value.to_string())
+            .unwrap_or_else(|_| value.to_string());
+        match value.read_lock::<Array>() {
+            Some(array) => shortened(text, array.len()),
+            None => text,
+        }
     }
 
     /// A text compiled to be evaluated many times.
@@ -251,6 +311,15 @@ impl Session {
             .compile("expression", None, text)
             .map_err(|error| self.ending(&error))?;
         Ok(Repeatable(self.functions.merge(&ast)))
+    }
+
+    /// Whether a text is right in its syntax, whatever its names stand for.
+    pub fn is_valid(&self, text: &str) -> bool {
+        use ParseErrorType::{ModuleUndefined, VariableUndefined};
+        match self.engine.compile_with_scope(&self.scope, text) {
+            Ok(_) => true,
+            Err(error) => matches!(*error.0, VariableUndefined(_) | ModuleUndefined(_)),
+        }
     }
 
     /// The function that is called at the end of `pieces`, as its documentation names it.
@@ -296,29 +365,88 @@ impl Session {
         name: &str,
         path: Option<PathBuf>,
         text: &str,
-        failing: Failing,
-    ) -> RhaiResultOf<Dynamic> {
+        keeping: Keeping,
+    ) -> Evaluated {
         // A Ctrl-C that came too late for the last input is not meant for this one.
         interrupt::clear();
         self.host.set_known_before(self.outline());
-        let ast = self.compile(name, path, text)?;
-        let before = Snapshot::take(&self.scope);
-        let (random, seed) = (RandomState::now(), self.host.seed());
+        let ast = match self.compile(name, path, text) {
+            Ok(ast) => ast,
+            Err(error) => {
+                return Evaluated {
+                    value: Err(error),
+                    declared: Vec::new(),
+                    trained: false,
+                };
+            }
+        };
+        let declared = declared(&ast);
+        let weights = self.weights();
+        let before = self.moment();
         let ast = self.functions.merge(&ast);
-        let outcome = self.engine.eval_ast_with_scope(&mut self.scope, &ast);
-        match (&outcome, failing) {
-            (Ok(_), _) | (Err(_), Failing::Keeps) => {
-                self.keep_imports(&ast);
-                self.functions = ast.clone_functions_only();
-                self.forget_shadowed();
-            }
-            (Err(_), Failing::PutsBack) => {
-                self.scope = before.restore();
-                self.host.set_seed(seed);
-                random.restore();
-            }
+        let mut value = self.engine.eval_ast_with_scope(&mut self.scope, &ast);
+        // Not everything that runs long hears of a Ctrl-C before it has ended.
+        if value.is_ok() && interrupt::requested() {
+            let stopped = EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE);
+            value = Err(stopped.into());
         }
-        outcome
+        let trained = self.note_trained(&weights);
+        if keeping == Keeping::Always || (keeping == Keeping::IfItWorks && value.is_ok()) {
+            self.keep_imports(&ast);
+            self.functions = ast.clone_functions_only();
+            self.forget_shadowed();
+            // A model of that name is another one now.
+            self.trained.retain(|name, _| !declared.contains(name));
+        } else {
+            self.go_back(before);
+        }
+        Evaluated {
+            value,
+            declared,
+            trained,
+        }
+    }
+
+    /// What a failed input must leave as it was.
+    fn moment(&self) -> Moment {
+        Moment {
+            variables: Snapshot::take(&self.scope),
+            random: RandomState::now(),
+            seed: self.host.seed(),
+            params: self.host.params(),
+        }
+    }
+
+    fn go_back(&mut self, moment: Moment) {
+        self.scope = moment.variables.restore();
+        self.host.set_seed(moment.seed);
+        moment.random.restore();
+        self.host.restore_params(moment.params);
+    }
+
+    /// The models among the variables, with a number that grows when their weights change.
+    fn weights(&self) -> Vec<(String, Model, i64)> {
+        let variables = self.variables().into_iter();
+        variables
+            .filter_map(|(name, value)| Some((name, value.flatten().try_cast::<Model>()?)))
+            .map(|(name, model)| {
+                let version = model.version();
+                (name, model, version)
+            })
+            .collect()
+    }
+
+    /// Remembers which models an input has trained; whether there was any.
+    fn note_trained(&mut self, before: &[(String, Model, i64)]) -> bool {
+        let changed = before
+            .iter()
+            .filter(|(_, model, version)| model.version() != *version);
+        let names: Vec<_> = changed.map(|(name, ..)| name.clone()).collect();
+        let worked = self.accepted.len();
+        for name in &names {
+            self.trained.entry(name.clone()).or_insert(worked);
+        }
+        !names.is_empty()
     }
 
     /// The names that are known now, for reports of errors in the next input.
@@ -425,16 +553,34 @@ impl Session {
         let _ = self.scope.remove::<Dynamic>(&format!("_{oldest}"));
     }
 
-    fn settle(&mut self, text: &str, outcome: RhaiResultOf<Dynamic>) -> Outcome {
-        let value = match outcome {
-            Ok(value) => value,
-            Err(error) => return self.ending(&error),
-        };
-        self.accepted.push(Accepted {
+    fn settle(&mut self, text: &str, folder: Option<PathBuf>, evaluated: Evaluated) -> Outcome {
+        let Evaluated {
+            value,
+            declared,
+            trained,
+        } = evaluated;
+        let loaded = folder.is_some();
+        let accepted = |has_result, failed| Accepted {
             number: self.count,
             text: text.to_owned(),
-            has_result: !value.is_unit(),
-        });
+            has_result,
+            folder,
+            declared,
+            trained,
+            failed,
+        };
+        let value = match value {
+            Ok(value) => {
+                self.accepted.push(accepted(!value.is_unit(), false));
+                value
+            }
+            Err(error) => {
+                if loaded {
+                    self.accepted.push(accepted(false, true));
+                }
+                return self.ending(&error);
+            }
+        };
         if value.is_unit() {
             return Outcome::Done;
         }
@@ -447,7 +593,7 @@ impl Session {
     }
 
     fn ending(&self, error: &EvalAltResult) -> Outcome {
-        if matches!(error, EvalAltResult::Exit(..)) {
+        if self.leaving.get() {
             return Outcome::Exit;
         }
         match interrupt::requested() {
@@ -458,6 +604,37 @@ impl Session {
             false => Outcome::Failed(errors::report(&self.engine, error)),
         }
     }
+}
+
+/// The beginning of a very long array's text; `print` shows all of it.
+fn shortened(text: String, elements: usize) -> String {
+    const MOST: usize = 2000;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} ... ({elements} elements)", &text[..end]),
+        None => text,
+    }
+}
+
+/// The variables that the statements of an input declare.
+fn declared(ast: &AST) -> Vec<String> {
+    let statements = ast.statements().iter();
+    statements
+        .filter_map(|statement| match statement {
+            Stmt::Var(var, ..) => Some(var.0.name.to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Rhai takes `exit()` for success; a session wants to know of it.
+fn stop_at_exit(engine: &mut Engine, leaving: &Rc<Cell<bool>>) {
+    let leave = |leaving: Rc<Cell<bool>>| -> RhaiResultOf<()> {
+        leaving.set(true);
+        Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into())
+    };
+    let (bare, with_value) = (leaving.clone(), leaving.clone());
+    engine.register_fn("exit", move || leave(bare.clone()));
+    engine.register_fn("exit", move |_: Dynamic| leave(with_value.clone()));
 }
 
 /// Whether an input ends in a semicolon, comments aside.

@@ -1,11 +1,18 @@
 //! Variables as they were before an input, to go back to if it fails.
 //!
-//! Models, optimizers and other objects of the host are shared, not copied: what an input
-//! changed inside them stays changed.
+//! Tensors, models and other objects of the host are shared, not copied. Of tensors the snapshot
+//! knows what is recorded about gradients, of models the mode; weights that an input changed stay
+//! changed.
 
+use crate::nn::Model;
+use crate::torch::{GradState, Tensor};
 use rhai::{Dynamic, Scope};
 
-pub struct Snapshot(Vec<Variable>);
+pub struct Snapshot {
+    variables: Vec<Variable>,
+    gradients: Vec<GradState>,
+    modes: Vec<(Model, bool)>,
+}
 
 struct Variable {
     name: String,
@@ -28,12 +35,28 @@ impl Snapshot {
             })
             .collect();
         variables.reverse();
-        Snapshot(variables)
+        let values = || scope.iter_raw().map(|(_, _, value)| value.flatten_clone());
+        let tensors = values().filter_map(|value| value.try_cast::<Tensor>());
+        let models = values().filter_map(|value| value.try_cast::<Model>());
+        Snapshot {
+            variables,
+            gradients: tensors.map(|tensor| tensor.grad_state()).collect(),
+            modes: models
+                .map(|model| {
+                    let training = model.training();
+                    (model, training)
+                })
+                .collect(),
+        }
     }
 
     pub fn restore(self) -> Scope<'static> {
+        self.gradients.into_iter().for_each(GradState::restore);
+        for (model, training) in self.modes {
+            model.set_training(training);
+        }
         let mut scope = Scope::new();
-        for mut variable in self.0 {
+        for mut variable in self.variables {
             if let Some(inner) = variable.inner
                 && let Some(mut cell) = variable.value.write_lock::<Dynamic>()
             {

@@ -32,7 +32,8 @@ pub fn table(session: &Session, filter: &str) -> String {
     let parts = [variables, functions, modules];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     match parts.is_empty() {
-        true => "no variables\n".into(),
+        true if filter.is_empty() => "no variables\n".into(),
+        true => format!("nothing here has `{filter}` in its name\n"),
         false => parts.join("\n"),
     }
 }

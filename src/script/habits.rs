@@ -34,11 +34,21 @@ const CALLS: &[(&str, &str)] = &[
     ),
     (
         "dataloader",
-        "`data.train.batches(64)` gives the batches of an epoch",
+        "`data.train.batches(#{ batch_size: 64 })` gives the batches of an epoch",
     ),
     (
         "isinstance",
         "`type_of(x) == \"tensor\"` asks for the type of a value",
+    ),
+    ("eq", "`x == y` compares entry by entry"),
+    ("ne", "`x != y` compares entry by entry"),
+    ("lt", "`x < y` compares entry by entry"),
+    ("le", "`x <= y` compares entry by entry"),
+    ("gt", "`x > y` compares entry by entry"),
+    ("ge", "`x >= y` compares entry by entry"),
+    (
+        "kl_div",
+        "with p = `b.softmax(1)` it is `(p * (p.log() - a.log_softmax(1))).sum(1).mean()`",
     ),
     ("str", "`x.to_string()` gives the text of a value"),
 ];
@@ -54,6 +64,8 @@ const WORDS: &[(&str, &str)] = &[
     ("def", "a function is written `fn name(x) { ... }`"),
     ("lambda", "a closure is written `|x| x + 1`"),
     ("elif", "it is written `else if`"),
+    ("with", "`no_grad(|| ...)` takes a closure"),
+    ("@", "matrices are multiplied by `a.matmul(b)`"),
     ("self", "it is written `this`"),
     (
         "from",
@@ -65,7 +77,7 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("torch", "functions stand alone, as `zeros([2, 3])`"),
     ("np", "functions stand alone, as `zeros([2, 3])`"),
-    ("nn", "functions stand alone, as `relu()`"),
+    ("nn", "layers stand alone, as `Conv2d(3, 16, 3)`"),
     ("F", "functions stand alone, as `relu(x)`"),
 ];
 

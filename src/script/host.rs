@@ -125,10 +125,15 @@ impl Host {
         self.0.params.borrow().clone()
     }
 
+    /// Goes back to the parameters of before.
+    pub fn restore_params(&self, params: Option<Params>) {
+        *self.0.params.borrow_mut() = params;
+    }
+
     pub(super) fn set_params(&self, params: Params) -> Result<()> {
         let mut slot = self.0.params.borrow_mut();
         ensure!(
-            slot.is_none(),
+            slot.is_none() || self.0.settings.interactive,
             "`params` may be called once in a run, this is the second call"
         );
         let values = params.values.clone();

@@ -3,7 +3,7 @@
 use super::errors::report;
 use super::{Failure, Host, Settings, compile_file, engine, help, params, thread};
 use crate::{Error, Result, interrupt, run, torch};
-use rhai::{AST, Engine, EvalAltResult};
+use rhai::{AST, Engine};
 use std::path::Path;
 
 /// How a run ended.
@@ -67,11 +67,8 @@ fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Fail
     host.begin_record()?;
     // A script that never says `seed(n)` gives the same numbers each time too.
     host.set_seed(host.seed());
-    match engine.run_ast(&ast) {
-        // `exit()` is a way to finish.
-        Err(error) if matches!(*error, EvalAltResult::Exit(..)) => Ok(()),
-        other => other,
-    }?;
+    // `exit()` is a way to finish, which Rhai takes for success.
+    engine.run_ast(&ast)?;
     check_all_set(host)?;
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod callback;
 mod check;
 mod checkpoint;
 mod compare;
+mod constant;
 mod convert;
 mod core;
 mod data;

@@ -53,11 +53,9 @@ pub fn type_word(name: &str) -> String {
         "bool" | "char" => name.into(),
         "Blob" | "blob" => "blob".into(),
         other => {
-            let last = other
-                .rsplit("::")
-                .next()
-                .unwrap_or(other)
-                .trim_end_matches('>');
+            // Of `range<i64>` the word is `range`.
+            let outer = other.split('<').next().unwrap_or(other);
+            let last = outer.rsplit("::").next().unwrap_or(outer).trim();
             last.to_lowercase()
         }
     }

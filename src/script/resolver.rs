@@ -31,6 +31,14 @@ pub(super) fn library_call(name: &str) -> Option<String> {
     ))
 }
 
+/// The functions of the library module that is usually called `alias`.
+pub(super) fn library_functions(alias: &str) -> impl Iterator<Item = &'static str> {
+    let module = format!("std/{alias}");
+    let found = STDLIB.iter().find(|(name, _)| *name == module);
+    let lines = found.map_or("", |(_, text)| text).lines();
+    lines.filter_map(|line| Some(line.strip_prefix("fn ")?.split_once('(')?.0))
+}
+
 /// How the library module that is usually called `alias` is imported.
 pub(super) fn library_import(alias: &str) -> Option<String> {
     let module = format!("std/{alias}");

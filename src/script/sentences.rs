@@ -167,6 +167,23 @@ impl Scene<'_> {
         format!("the {what} is too large: it may have {most} {unit}, with all that it contains")
     }
 
+    /// What stands in a place where `token` is missing, and how it is written.
+    fn instead(&self, token: &str) -> &'static str {
+        let starts = |text: &str| self.rest.starts_with(text);
+        match token {
+            ";" if starts("(") => {
+                "; what a call gives is not called again: a closure has `.call(...)`, an attack \
+                 `.perturb(model, x, y)`"
+            }
+            ";" if starts(")") || starts("]") || starts("}") => "; or this bracket is one too many",
+            ";" if starts(",") => "; each variable has its own `let`",
+            ";" | "," | ")" if starts("if ") => {
+                "; a choice is written `if c { a } else { b }`, as a value too"
+            }
+            _ => "",
+        }
+    }
+
     /// What to write for a word at the place that only Python has.
     fn habit(&self) -> Option<String> {
         let ends = |c: char| !c.is_alphanumeric() && c != '_';
@@ -188,17 +205,26 @@ impl Scene<'_> {
             BadInput(LexError::MalformedNumber(text)) => format!("`{text}` is not a number"),
             BadInput(other) => lower_first(&other.to_string()),
             MissingToken(..) if self.at_end => {
-                "the script ends in the middle of something; is a closing brace missing?".into()
+                "the script ends in the middle of something; is a closing bracket missing?".into()
             }
             MismatchedType(wanted, given) => {
                 format!("{given} cannot stand here, where {wanted} is needed")
             }
-            MissingToken(token, purpose) => self.habit().unwrap_or_else(|| missing(token, purpose)),
+            MissingToken(token, purpose) => self
+                .habit()
+                .unwrap_or_else(|| missing(token, purpose) + self.instead(token)),
             VariableUndefined(name) => self.unknown_variable(name),
             ModuleUndefined(name) => self.unknown_module(name),
             Reserved(name) if name == "eval" => reserved_eval(),
             PropertyExpected if self.rest.starts_with("eval") => reserved_eval(),
-            Reserved(name) => format!("`{name}` is a reserved word"),
+            Reserved(name) => match habits::word(name) {
+                Some(advice) => format!("`{name}` is a reserved word; {advice}"),
+                None => format!("`{name}` is a reserved word"),
+            },
+            UnknownOperator(name) => match habits::word(name) {
+                Some(advice) => format!("`{name}` is no operator; {advice}"),
+                None => format!("`{name}` is no operator"),
+            },
             ExprTooDeep => format!(
                 "expressions and blocks may be nested {} deep; name a part of this with `let`",
                 self.engine.max_expr_depth()

@@ -205,6 +205,14 @@ fn comparison(
     ensure!(x.numel() > 0, "`x` has no images, got {}", x.signature());
     let classes = |images: &Tensor| no_grad(|| predict(images))?.to_vec_i64();
     let (before, after) = (classes(&x)?, classes(&x_adv)?);
+    if let Some(names) = &options.class_names {
+        let most = before.iter().chain(&after).max().copied().unwrap_or(0);
+        ensure!(
+            i64::try_from(names.len()).is_ok_and(|n| most < n),
+            "`class_names` must name every class, got {} names and class {most}",
+            names.len()
+        );
+    }
     let name = |class: i64| {
         let names = options.class_names.as_deref().unwrap_or_default();
         let name = usize::try_from(class).ok().and_then(|at| names.get(at));

@@ -1,11 +1,12 @@
 //! Names that do not exist, in one sentence each with what was probably meant.
 
 use super::declared::{Named, Outline};
+use super::docs::docs;
 use super::functions::{Form, Functions};
 use super::habits;
 use super::host::Host;
 use super::names::{a_type, did_you_mean, lower_first, nearest, type_word, wrong_count};
-use super::resolver::{library_call, library_import};
+use super::resolver::{library_call, library_functions, library_import};
 use rhai::Engine;
 use std::collections::BTreeSet;
 
@@ -83,8 +84,13 @@ impl Scene<'_> {
         }
         if stands_alone('=') {
             return Some(format!(
-                "there is no variable `{name}` to assign to; `let {name} = ...` declares one, \
-                 and options are given in a map, `#{{ {name}: ... }}`"
+                "there is no variable `{name}` to assign to; `let {name} = ...` declares one; \
+                 arguments are given in their order, options in a map, `#{{ {name}: ... }}`"
+            ));
+        }
+        if !Functions::of(self.engine).forms(name).is_empty() {
+            return Some(format!(
+                "`{name}` is a function, not a value; a closure can be one: `|x| {name}(x)`"
             ));
         }
         let advice = habits::word(name)?;
@@ -136,7 +142,8 @@ impl Scene<'_> {
             };
         }
         if let Some((module, function)) = name.rsplit_once("::") {
-            return format!("module `{module}` has no function `{function}({types})`");
+            let near = did_you_mean(function, library_functions(module));
+            return format!("module `{module}` has no function `{function}({types})`{near}");
         }
         let outline = self.outline.as_ref();
         if outline.is_some_and(|outline| outline.variables.iter().any(|v| v.name == name)) {
@@ -153,7 +160,12 @@ impl Scene<'_> {
             let hint = layer.map_or(String::new(), |it| format!("; the layer is `{it}`"));
             return format!(
                 "`{name}` takes {}, got ({types}){of_nothing}{hint}",
-                nearest_forms(forms, &given)
+                nearest_forms(name, forms, &given)
+            );
+        }
+        if name.starts_with("anon$") {
+            return format!(
+                "a closure was called with ({types}), but takes more or fewer arguments"
             );
         }
         let own = outline.map_or(&[][..], |outline| &outline.functions);
@@ -261,7 +273,7 @@ impl Scene<'_> {
 
 /// The forms of a function that are nearest to the types given: "(float) or (int)"; an argument
 /// of any type is named: "(shape)".
-fn nearest_forms(forms: &[Form], given: &[String]) -> String {
+fn nearest_forms(name: &str, forms: &[Form], given: &[String]) -> String {
     const SHOWN: usize = 4;
     let misfits = |form: &Form| {
         let differ = form
@@ -273,7 +285,7 @@ fn nearest_forms(forms: &[Form], given: &[String]) -> String {
     };
     let mut forms: Vec<_> = forms.iter().collect();
     forms.sort_by_key(|form| misfits(form));
-    let mut shown: Vec<_> = forms.into_iter().map(written).collect();
+    let mut shown: Vec<_> = forms.into_iter().map(|form| written(name, form)).collect();
     shown.dedup();
     let more = shown.len().saturating_sub(SHOWN);
     shown.truncate(SHOWN);
@@ -283,10 +295,22 @@ fn nearest_forms(forms: &[Form], given: &[String]) -> String {
     shown.join(" or ")
 }
 
-fn written(form: &Form) -> String {
+fn written(function: &str, form: &Form) -> String {
     let params = form.iter().map(|param| match param.of_type.as_str() {
-        "any" if !param.name.is_empty() => param.name.as_str(),
-        of_type => of_type,
+        "map" => option_map(function).unwrap_or_else(|| "map".into()),
+        "any" if !param.name.is_empty() => param.name.clone(),
+        of_type => of_type.to_owned(),
     });
     format!("({})", params.collect::<Vec<_>>().join(", "))
+}
+
+/// The options that a function needs: `#{ eps, steps, ... }`.
+fn option_map(function: &str) -> Option<String> {
+    let options = docs().options(function)?;
+    let required = options.iter().filter(|option| option.required);
+    let names: Vec<&str> = required.map(|option| option.name.as_str()).collect();
+    match names.is_empty() {
+        true => Some("#{ ... }".into()),
+        false => Some(format!("#{{ {}, ... }}", names.join(", "))),
+    }
 }

@@ -3,6 +3,11 @@
 use super::Tensor;
 use super::error::failed;
 use crate::Result;
+use std::ffi::c_void;
+
+unsafe extern "C" {
+    fn rhobust_set_grad(x: *const c_void, gradient: *const c_void);
+}
 
 /// While it lives, nothing is recorded for differentiation on this thread.
 pub struct NoGrad(#[allow(dead_code)] tch::NoGradGuard);
@@ -132,5 +137,62 @@ impl Tensor {
             Some(gradient) => gradient.assign(&gradient.zeros_like()?),
             None => Ok(()),
         }
+    }
+}
+
+/// What is recorded about the gradient of a leaf, to go back to.
+pub struct GradState {
+    leaf: Tensor,
+    required: bool,
+    accumulated: Option<Tensor>,
+}
+
+impl Tensor {
+    pub fn grad_state(&self) -> GradState {
+        GradState {
+            leaf: self.clone(),
+            required: self.requires_grad(),
+            // `backward` adds to the entries in place.
+            accumulated: self.grad().and_then(|gradient| gradient.copy().ok()),
+        }
+    }
+}
+
+impl GradState {
+    /// As far as that can be: what was computed from the tensor meanwhile is left alone.
+    pub fn restore(self) {
+        if self.leaf.requires_grad() == self.required && self.leaf.grad().is_none() {
+            return;
+        }
+        let raw = |tensor: &Tensor| tensor.0.as_ptr() as *const c_void;
+        let gradient = self.accumulated.as_ref().map_or(std::ptr::null(), raw);
+        // SAFETY: the pointers are to live tensors, the second may be null.
+        unsafe { rhobust_set_grad(raw(&self.leaf), gradient) };
+        if self.leaf.requires_grad() != self.required {
+            let _ = self.leaf.0.f_set_requires_grad(self.required);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaf_goes_back_to_what_was_recorded() -> Result<()> {
+        let x = Tensor::wrap(tch::Tensor::from_slice(&[1.0_f32, 2.0]));
+        let before = x.grad_state();
+        let y = x.with_requires_grad(true)?;
+        y.0.sum(tch::Kind::Float).backward();
+        let once = y.grad_state();
+        y.0.sum(tch::Kind::Float).backward();
+        once.restore();
+        assert_eq!(
+            y.grad().map(|it| it.to_vec_f64()).transpose()?,
+            Some(vec![1.0, 1.0])
+        );
+        before.restore();
+        assert!(!x.requires_grad() && x.grad().is_none());
+        Ok(())
     }
 }

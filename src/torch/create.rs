@@ -2,7 +2,7 @@
 
 use super::error::failed;
 use super::{Device, Dtype, Scalar, Tensor};
-use crate::Result;
+use crate::{Result, interrupt};
 
 /// dtype and device of a new tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +66,39 @@ pub fn full(shape: &[i64], value: Scalar, like: Like) -> Result<Tensor> {
     )
 }
 
+/// Entries that are drawn in a fraction of a second; a multiple of 16, because libtorch draws
+/// normal numbers by sixteens.
+const PART: i64 = 1 << 22;
+
+/// A tensor on the CPU that `fill` fills, part by part, so that Ctrl-C comes between two.
+fn drawn(
+    what: &str,
+    shape: &[i64],
+    like: Like,
+    part: i64,
+    fill: impl Fn(tch::Tensor) -> Result<tch::Tensor, tch::TchError>,
+) -> Result<Tensor> {
+    let all = made(
+        what,
+        tch::Tensor::f_empty(shape, (like.dtype.kind(), tch::Device::Cpu)),
+    )?;
+    let entries = all.numel() as i64;
+    // The last part is at least a whole one: libtorch draws fewer than 16 numbers in another way.
+    let parts = (entries / part).max(1);
+    let flat = all.reshape(&[entries])?;
+    for at in 0..parts {
+        interrupt::check()?;
+        let end = if at + 1 == parts {
+            entries
+        } else {
+            (at + 1) * part
+        };
+        let share = flat.0.f_narrow(0, at * part, end - at * part);
+        made(what, share.and_then(&fill))?;
+    }
+    Ok(all)
+}
+
 /// Uniform on [0, 1). Drawn on the CPU, then moved: the same numbers on every device.
 pub fn rand(shape: &[i64], like: Like) -> Result<Tensor> {
     check_shape("rand", shape)?;
@@ -73,11 +106,8 @@ pub fn rand(shape: &[i64], like: Like) -> Result<Tensor> {
         like.dtype.is_float(),
         "`rand`: `dtype` must be a floating-point type"
     );
-    let drawn = made(
-        "rand",
-        tch::Tensor::f_rand(shape, (like.dtype.kind(), tch::Device::Cpu)),
-    )?;
-    drawn.to_device(like.device)
+    let fill = |mut part: tch::Tensor| part.f_uniform_(0.0, 1.0);
+    drawn("rand", shape, like, PART, fill)?.to_device(like.device)
 }
 
 /// Standard normal. Drawn on the CPU, then moved.
@@ -87,11 +117,8 @@ pub fn randn(shape: &[i64], like: Like) -> Result<Tensor> {
         like.dtype.is_float(),
         "`randn`: `dtype` must be a floating-point type"
     );
-    let drawn = made(
-        "randn",
-        tch::Tensor::f_randn(shape, (like.dtype.kind(), tch::Device::Cpu)),
-    )?;
-    drawn.to_device(like.device)
+    let fill = |mut part: tch::Tensor| part.f_normal_(0.0, 1.0);
+    drawn("randn", shape, like, PART, fill)?.to_device(like.device)
 }
 
 /// Uniform integers in [low, high). Drawn on the CPU, then moved.
@@ -230,5 +257,34 @@ impl Tensor {
             "`{what}`: indices must lie in 0 .. {end} (exclusive), got {bad}"
         );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::{generator, manual_seed};
+
+    #[test]
+    fn numbers_drawn_in_parts_are_those_drawn_at_once() {
+        let _guard = generator();
+        let like = Like::default();
+        let in_parts = |normal: bool| {
+            drawn("test", &[1000], like, 64, |mut part| match normal {
+                true => part.f_normal_(0.0, 1.0),
+                false => part.f_uniform_(0.0, 1.0),
+            })
+        };
+        for normal in [false, true] {
+            manual_seed(3);
+            let parts = in_parts(normal).unwrap();
+            manual_seed(3);
+            let options = (tch::Kind::Float, tch::Device::Cpu);
+            let once = match normal {
+                true => tch::Tensor::f_randn([1000], options),
+                false => tch::Tensor::f_rand([1000], options),
+            };
+            assert!(parts.equal(&Tensor::wrap(once.unwrap())).unwrap());
+        }
     }
 }

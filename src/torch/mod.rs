@@ -23,7 +23,7 @@ mod stop;
 mod tensor;
 mod version;
 
-pub use autograd::{NoGrad, no_grad, with_grad};
+pub use autograd::{GradState, NoGrad, no_grad, with_grad};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
 pub use create::{stack, zeros};
 pub use device::Device;

@@ -55,6 +55,15 @@ extern "C" bool rhobust_set_generator_state(const at::Tensor* state) {
     }
 }
 
+// What was accumulated for `x` becomes `gradient`, or nothing where that is null.
+extern "C" void rhobust_set_grad(const at::Tensor* x, const at::Tensor* gradient) {
+    try {
+        x->mutable_grad() = gradient ? *gradient : at::Tensor();
+    } catch (...) {
+        // Only a leaf has one.
+    }
+}
+
 // `value` as the number that arithmetic with `x` would convert it to, which the caller frees;
 // null unless `x` is float32 on the CPU. Given a plain number, libtorch makes a float64 tensor
 // of it and converts that in an operation of its own, for the third of the time of `x * 0.999`.

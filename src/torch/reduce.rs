@@ -141,12 +141,14 @@ impl Tensor {
 
     /// The k largest (or smallest) entries along a dimension, in order, and where they are.
     pub fn topk(&self, k: i64, dim: i64, largest: bool) -> Result<(Tensor, Tensor)> {
-        self.pair("topk", self.0.f_topk(k, dim, largest, true))
+        let found = self.abandonable(move |x| x.f_topk(k, dim, largest, true))?;
+        self.pair("topk", found)
     }
 
     /// Entries in order along a dimension, and where they were; equal ones keep their order.
     pub fn sort(&self, dim: i64, descending: bool) -> Result<(Tensor, Tensor)> {
-        self.pair("sort", self.0.f_sort_stable(true, dim, descending))
+        let sorted = self.abandonable(move |x| x.f_sort_stable(true, dim, descending))?;
+        self.pair("sort", sorted)
     }
 
     pub fn cumsum(&self, dim: i64) -> Result<Tensor> {

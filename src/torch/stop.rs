@@ -1,10 +1,12 @@
 //! Ctrl-C within libtorch: backward passes fail at the next layer, huge products are computed
-//! in parts.
+//! in parts, long sorts are left behind.
 
 use super::{Device, Tensor, cat};
 use crate::{Result, interrupt};
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// What a backward pass that was stopped says.
 pub(super) const STOPPED: &CStr = c"rhobust: stopped on request";
@@ -33,6 +35,40 @@ impl Tensor {
             }
         }
         Ok(self)
+    }
+
+    /// What `work` makes of this tensor. Where that takes long on a processor, it runs on a thread
+    /// that is left to itself once a stop is asked for. For work that draws and records nothing.
+    pub(super) fn abandonable<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&tch::Tensor) -> T + Send + 'static,
+    ) -> Result<T> {
+        /// Entries that are sorted in a fraction of a second.
+        const SOON: usize = 1 << 21;
+        if self.numel() < SOON || self.requires_grad() || self.device() != Device::Cpu {
+            return Ok(work(&self.0));
+        }
+        let x = self.0.shallow_clone();
+        let (done, result) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // Nobody listens any more where the work was left behind.
+            let _ = done.send(work(&x));
+        });
+        loop {
+            interrupt::check()?;
+            match result.recv_timeout(Duration::from_millis(20)) {
+                Ok(result) => return Ok(result),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let ended = if thread.join().is_err() {
+                        "panicked"
+                    } else {
+                        "ended"
+                    };
+                    bail!("the computation {ended} without a result");
+                }
+            }
+        }
     }
 
     /// The matrix product, by groups of rows where it takes long on a processor.

@@ -241,6 +241,11 @@ impl Tensor {
         self.result("clone", &[], copy)
     }
 
+    /// How often the entries were changed in place.
+    pub fn version(&self) -> i64 {
+        self.0.f_internal_version().unwrap_or(0)
+    }
+
     /// A copy that shares nothing.
     pub fn copy(&self) -> Result<Tensor> {
         let mut copy = self

@@ -3,12 +3,13 @@
 //! A method that no value has is accepted if its name occurs as a map's entry, which may hold
 //! a closure.
 
+use super::super::habits;
 use super::super::names::{did_you_mean, wrong_count};
 use super::super::resolver::library_call;
-use super::files::{Checker, File, Problem};
+use super::files::{Checker, File, Problem, function_alone};
 use super::{Severity, options};
-use rhai::{ASTNode, Expr, FnAccess, FnCallExpr, Position, Stmt};
-use std::collections::BTreeSet;
+use rhai::{AST, ASTNode, Expr, FnAccess, FnCallExpr, FnPtr, Position, Stmt};
+use std::collections::{BTreeSet, HashSet};
 
 /// Functions that Rhai handles before looking one up.
 const BUILT_IN: [&str; 10] = [
@@ -64,10 +65,19 @@ pub(super) fn check(checker: &Checker, file: &File, found: &mut Vec<Problem>) {
         .iter_functions()
         .map(|f| (f.name, f.params.len()))
         .collect();
-    ast.walk(&mut |path: &[ASTNode]| {
+    let fail = closures_that_should_fail(ast);
+    let functions = ast.iter_functions();
+    let bodies = functions
+        .filter(|function| !fail.contains(function.name))
+        .map(|function| function_alone(ast, function.name, function.params.len()))
+        .chain([ast.clone_statements_only()]);
+    let mut look = |path: &[ASTNode]| {
         let Some(call) = Call::of(path.last()) else {
             return true;
         };
+        if is_caught(path) {
+            return true;
+        }
         let problem = match (call.module().is_empty(), call.method) {
             _ if call.call.is_operator_call() => None,
             (false, _) => in_module(checker, file, &call),
@@ -84,7 +94,35 @@ pub(super) fn check(checker: &Checker, file: &File, found: &mut Vec<Problem>) {
             None => options::check(checker, file, &call, found),
         }
         true
+    };
+    for body in bodies {
+        body.walk(&mut look);
+    }
+}
+
+/// The closures that `assert_throws` is given: they are written to fail.
+fn closures_that_should_fail(ast: &AST) -> HashSet<String> {
+    let mut names = HashSet::new();
+    ast.walk(&mut |path: &[ASTNode]| {
+        let given = path.iter().any(|node| {
+            let call = Call::of(Some(node));
+            call.is_some_and(|call| call.name() == "assert_throws")
+        });
+        if let Some(ASTNode::Expr(Expr::DynamicConstant(value, _))) = path.last()
+            && given
+            && let Some(closure) = value.read_lock::<FnPtr>()
+        {
+            names.insert(closure.fn_name().to_owned());
+        }
+        true
     });
+    names
+}
+
+/// Whether a failure is caught by `try`.
+fn is_caught(path: &[ASTNode]) -> bool {
+    let catches = |node: &ASTNode| matches!(node, ASTNode::Stmt(Stmt::TryCatch(..)));
+    path.iter().any(catches)
 }
 
 fn function(checker: &Checker, own: &[(&str, usize)], call: &Call) -> Option<String> {
@@ -98,8 +136,8 @@ fn function(checker: &Checker, own: &[(&str, usize)], call: &Call) -> Option<Str
         return Some(wrong_count(name, &counts, count));
     }
     Some(library_call(name).unwrap_or_else(|| {
-        let near = nearest_function(checker, own, name);
-        format!("there is no function `{name}`{near}")
+        let hint = instead(checker, own, name);
+        format!("there is no function `{name}`{hint}")
     }))
 }
 
@@ -119,8 +157,8 @@ fn method(checker: &Checker, own: &[(&str, usize)], call: &Call) -> Option<Strin
         return Some(wrong_count(name, &counts, count));
     }
     Some(library_call(name).unwrap_or_else(|| {
-        let near = nearest_function(checker, own, name);
-        format!("no value has a method `{name}`{near}")
+        let hint = instead(checker, own, name);
+        format!("no value has a method `{name}`{hint}")
     }))
 }
 
@@ -129,7 +167,11 @@ fn counts_of<'a>(own: &'a [(&str, usize)], name: &'a str) -> impl Iterator<Item 
     same.map(|(_, count)| *count)
 }
 
-fn nearest_function(checker: &Checker, own: &[(&str, usize)], name: &str) -> String {
+/// What was probably meant by a name that does not exist.
+fn instead(checker: &Checker, own: &[(&str, usize)], name: &str) -> String {
+    if let Some(advice) = habits::call(name) {
+        return format!("; {advice}");
+    }
     let own = own.iter().map(|(name, _)| *name);
     did_you_mean(name, checker.functions.names().chain(own))
 }

@@ -5,6 +5,7 @@ use super::super::resolver::{Location, locate};
 use super::super::sentences::sentence;
 use super::super::spans::Span;
 use super::super::{Failure, Host, engine, ensure_size};
+use super::constants::Constants;
 use super::{Finding, Severity};
 use rhai::{
     AST, ASTNode, Engine, EvalAltResult, Expr, Module, ParseErrorType, Position, Scope, Stmt,
@@ -29,6 +30,8 @@ pub(super) struct File {
     pub ast: Option<AST>,
     /// What each name of `import ... as name` stands for; `None` if it is computed.
     pub imports: HashMap<String, Vec<Option<Location>>>,
+    /// What its variables stand for.
+    pub constants: Constants,
     /// Whether it names a variable or module that does not exist.
     pub has_unknown_names: bool,
     /// Whether it was named on the command line.
@@ -137,6 +140,7 @@ impl Checker {
             .map(|ast| self.imports(ast, &location))
             .unwrap_or_default();
         let file = File {
+            constants: ast.as_ref().map(Constants::of).unwrap_or_default(),
             ast,
             imports,
             has_unknown_names,

@@ -4,6 +4,7 @@
 //! and names that the script computes nothing is said.
 
 mod calls;
+mod constants;
 mod files;
 mod options;
 mod threats;

@@ -2,6 +2,7 @@
 
 use super::super::docs::{Kind, OptionDoc, docs};
 use super::super::options::unknown_key;
+use super::super::resolver::Location;
 use super::calls::{Call, modules};
 use super::files::{Checker, File, Problem, function_alone};
 use super::{Severity, threats};
@@ -11,12 +12,15 @@ use rhai::{AST, ASTNode, Expr, Ident, Stmt};
 pub(super) type Entries = [(Ident, Expr)];
 
 pub(super) fn check(checker: &Checker, file: &File, call: &Call, found: &mut Vec<Problem>) {
-    let Some(Expr::Map(map, _)) = call.call.args.last() else {
+    let Some(last) = call.call.args.last() else {
+        return;
+    };
+    let Expr::Map(map, _) = file.constants.declaration(last).unwrap_or(last) else {
         return;
     };
     let entries = map.0.as_slice();
     if call.name() == "params" && call.module().is_empty() {
-        return threats::check_parameters(entries, found);
+        return threats::check_parameters(entries, &file.constants, found);
     }
     let Some(known) = known_options(checker, file, call) else {
         return;
@@ -46,7 +50,8 @@ pub(super) fn check(checker: &Checker, file: &File, call: &Call, found: &mut Vec
         }
     }
     if found.len() == before && known.keys.iter().any(|key| key == "eps") {
-        threats::check_options(checker, call, entries, known.native_attack, found);
+        let native = known.native_attack;
+        threats::check_options(checker, call, entries, &file.constants, native, found);
     }
 }
 
@@ -68,8 +73,9 @@ fn known_options(checker: &Checker, file: &File, call: &Call) -> Option<Known> {
     };
     if scripts.iter().any(defines) {
         let mut keys = Vec::new();
-        for file in scripts.into_iter().filter(defines) {
-            keys.extend(merged_options(file.ast.as_ref()?, name, count)?);
+        for defining in scripts.into_iter().filter(defines) {
+            let merged = merged_options(defining.ast.as_ref()?, name, count);
+            keys.extend(merged.or_else(|| documented_options(file, call))?);
         }
         return Some(Known {
             keys,
@@ -81,6 +87,20 @@ fn known_options(checker: &Checker, file: &File, call: &Call) -> Option<Known> {
         true => native_options(name, count + usize::from(call.method)),
         false => None,
     }
+}
+
+/// What the documentation of the library says of one of its functions.
+fn documented_options(file: &File, call: &Call) -> Option<Vec<String>> {
+    let module = call.module();
+    let [alias] = module.as_slice() else {
+        return None;
+    };
+    let [Some(Location::Library(path))] = file.imports.get(*alias)?.as_slice() else {
+        return None;
+    };
+    let library = path.rsplit('/').next()?;
+    let options = docs().options(&format!("{library}::{}", call.name()))?;
+    Some(options.iter().map(|it| it.name.clone()).collect())
 }
 
 /// What the documentation of native functions of a name and a number of arguments says.

@@ -1,17 +1,17 @@
 //! Threat models: values of `eps`, `steps` and `step_size` that are not what was meant.
 
 use super::super::errors::message;
-use super::super::help::constant;
 use super::super::options::wrong_kind;
 use super::Severity;
 use super::calls::Call;
+use super::constants::Constants;
 use super::files::{Checker, Problem};
 use super::options::Entries;
 use rhai::{AST, Dynamic, FnPtr, Map, Position};
 
 /// The defaults of a script's parameters.
-pub(super) fn check_parameters(entries: &Entries, found: &mut Vec<Problem>) {
-    let threat = Threat(entries);
+pub(super) fn check_parameters(entries: &Entries, constants: &Constants, found: &mut Vec<Problem>) {
+    let threat = Threat { entries, constants };
     found.extend(threat.integer_eps(Severity::Warning));
     found.extend(threat.suspicious());
 }
@@ -21,13 +21,17 @@ pub(super) fn check_options(
     checker: &Checker,
     call: &Call,
     entries: &Entries,
+    constants: &Constants,
     native_attack: bool,
     found: &mut Vec<Problem>,
 ) {
-    let threat = Threat(entries);
+    let threat = Threat { entries, constants };
     if native_attack && let Some(message) = threat.refusal(checker, call) {
+        let named = entries
+            .iter()
+            .find(|(key, _)| message.contains(&format!("`{}`", key.name)));
         found.push(Problem {
-            position: call.position,
+            position: named.map_or(call.position, |(key, _)| key.pos),
             severity: Severity::Error,
             code: "option-value",
             message,
@@ -44,13 +48,16 @@ pub(super) fn check_options(
 }
 
 /// A literal map that may state a threat model.
-struct Threat<'a>(&'a Entries);
+struct Threat<'a> {
+    entries: &'a Entries,
+    constants: &'a Constants,
+}
 
 impl Threat<'_> {
     /// The value of an option and its place, if the text tells it.
     fn value(&self, name: &str) -> Option<(Dynamic, Position)> {
-        let (key, value) = self.0.iter().find(|(key, _)| key.name == name)?;
-        Some((constant(value)?, key.pos))
+        let (key, value) = self.entries.iter().find(|(key, _)| key.name == name)?;
+        Some((self.constants.value(value)?, key.pos))
     }
 
     fn float(&self, name: &str) -> Option<(f64, Position)> {
@@ -60,7 +67,7 @@ impl Threat<'_> {
 
     /// Whether an option is not given, or is this.
     fn is_default(&self, name: &str, default: &str) -> bool {
-        let given = self.0.iter().any(|(key, _)| key.name == name);
+        let given = self.entries.iter().any(|(key, _)| key.name == name);
         let value = self.value(name).map(|(value, _)| value.to_string());
         !given || value.as_deref() == Some(default)
     }
@@ -68,9 +75,9 @@ impl Threat<'_> {
     /// What a native attack says to its options, if all of them are known: making the value
     /// computes nothing.
     fn refusal(&self, checker: &Checker, call: &Call) -> Option<String> {
-        let entries = self.0.iter();
+        let entries = self.entries.iter();
         let options: Option<Map> = entries
-            .map(|(key, value)| Some((key.as_str().into(), constant(value)?)))
+            .map(|(key, value)| Some((key.as_str().into(), self.constants.value(value)?)))
             .collect();
         let function = FnPtr::new(call.name()).ok()?;
         let made = function.call::<Dynamic>(&checker.engine, &AST::empty(), (options?,));

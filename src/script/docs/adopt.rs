@@ -6,7 +6,9 @@ use super::{Entry, OptionDoc};
 /// The entries, with all their options.
 pub(super) fn adopted(drafts: Vec<Draft>) -> Vec<Entry> {
     let listed = Listed::by(&drafts);
-    drafts.into_iter().map(|draft| listed.fill(draft)).collect()
+    // What is adopted may be adopted itself.
+    let once = Listed(drafts.iter().map(|draft| listed.fill(draft)).collect());
+    drafts.iter().map(|draft| once.fill(draft)).collect()
 }
 
 /// The options that comments list in full.
@@ -22,7 +24,13 @@ impl Listed {
 
     /// The options of a function, of the same topic if it has one of the name.
     fn options(&self, topic: &str, function: &str) -> &[OptionDoc] {
-        let named = || self.0.iter().filter(|entry| entry.is_called(function));
+        let lists = |entry: &&Entry| entry.options.as_ref().is_some_and(|all| !all.is_empty());
+        let named = || {
+            self.0
+                .iter()
+                .filter(lists)
+                .filter(|it| it.is_called(function))
+        };
         let here = named().find(|entry| entry.topic == topic);
         let found = here.or_else(|| named().next());
         found
@@ -30,11 +38,8 @@ impl Listed {
             .unwrap_or_default()
     }
 
-    fn fill(&self, draft: Draft) -> Entry {
-        let Draft {
-            mut entry,
-            options_of,
-        } = draft;
+    fn fill(&self, draft: &Draft) -> Entry {
+        let mut entry = draft.entry.clone();
         let Some(own) = &mut entry.options else {
             return entry;
         };
@@ -52,8 +57,8 @@ impl Listed {
                 }
             }
         }
-        if let Some(function) = options_of {
-            let theirs = self.options(&entry.topic, &function);
+        if let Some(function) = &draft.options_of {
+            let theirs = self.options(&entry.topic, function);
             let listed: Vec<_> = own.iter().map(|it| it.name.clone()).collect();
             let others = theirs.iter().filter(|it| !listed.contains(&it.name));
             own.extend(others.cloned());

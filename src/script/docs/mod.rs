@@ -90,15 +90,22 @@ impl OptionDoc {
     /// The strings that the option can be: those in the text.
     pub fn values(&self) -> Vec<String> {
         let default = self.default.as_deref().unwrap_or("");
-        [quoted(default), quoted(&self.text)].concat()
+        let mut values = [quoted(default), quoted(&self.text)].concat();
+        values.sort();
+        values.dedup();
+        values
     }
 }
 
 impl Entry {
-    /// The strings that arguments can be, as far as the text names some.
-    pub fn argument_values(&self) -> Vec<String> {
-        let arguments = self.arguments.iter();
-        arguments.flat_map(|it| quoted(&it.text)).collect()
+    /// The strings that arguments can be, as far as the text names some, and whether a path can
+    /// stand there, too.
+    pub fn argument_values(&self) -> (Vec<String>, bool) {
+        let arguments = || self.arguments.iter();
+        let values: Vec<_> = arguments().flat_map(|it| quoted(&it.text)).collect();
+        let path = |text: &str| text.contains("folder") || text.contains("file");
+        let or_path = values.is_empty() || arguments().any(|it| path(&it.text));
+        (values, or_path)
     }
 }
 
@@ -251,7 +258,12 @@ impl Entry {
 
     /// How well a word in lower case is met: 0 by the name itself; `None` if not at all.
     fn distance(&self, word: &str) -> Option<usize> {
-        let holds = |text: &str| text.to_lowercase().contains(word);
+        // A word is met by words that begin with it: `eq` is not about `sequential`.
+        let holds = |text: &str| {
+            let text = text.to_lowercase();
+            let mut places = text.match_indices(word).map(|(at, _)| at);
+            places.any(|at| !text[..at].ends_with(char::is_alphanumeric))
+        };
         let options = self.options.iter().flatten();
         let items = (self.arguments.iter().map(|it| (&it.name, &it.text)))
             .chain(options.map(|it| (&it.name, &it.text)));

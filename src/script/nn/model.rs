@@ -169,7 +169,7 @@ pub mod functions {
 
     /// Moves the model to a dtype or a device, in place; returns it.
     ///
-    /// - `target`: `"float64"`, `"cuda:0"`, ...
+    /// - `target`: `"float32"`, `"float64"`, `"bfloat16"`, `"cpu"`, `"cuda"`, `"cuda:1"`
     ///
     /// ```rhai
     /// let model = sequential([Linear(3, 2)]);

@@ -4,10 +4,17 @@ use super::args;
 use crate::Result;
 use crate::data::{self, Image};
 use crate::files::write_whole;
-use crate::script::{Host, RhaiResultOf};
+use crate::script::{Host, RhaiResultOf, options};
 use crate::torch::{Dtype, Tensor, safetensors};
 use rhai::Map;
 use rhai::plugin::*;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reading {
+    size: Option<u32>,
+}
 
 #[export_module]
 pub mod functions {
@@ -61,6 +68,8 @@ pub mod functions {
     /// For a model, which takes `[n, 3, h, w]`, use `read_image(path).unsqueeze(0)`.
     ///
     /// - `path`: relative to the run folder, the current folder or the script's
+    /// - `size` (default none): the side of a square to which the image is resized and cut, as
+    ///   the test images of a data set are (torchvision's `Resize` and `CenterCrop`)
     ///
     /// Errors: a file that is not there, is damaged or may not be read.
     ///
@@ -69,11 +78,26 @@ pub mod functions {
     /// let image = read_image("example.png");
     /// assert(image.shape == [3, 4, 5]);
     /// assert(image.min().item() == 1.0);
+    /// assert(read_image("example.png", #{ size: 32 }).shape == [3, 32, 32]);
     /// ```
-    #[rhai_fn(return_raw)]
+    #[rhai_fn(name = "read_image", return_raw)]
     pub fn read_image(context: NativeCallContext, path: &str) -> RhaiResultOf<Tensor> {
+        read_image_with(context, path, Map::new())
+    }
+
+    #[rhai_fn(name = "read_image", return_raw)]
+    pub fn read_image_with(
+        context: NativeCallContext,
+        path: &str,
+        options: Map,
+    ) -> RhaiResultOf<Tensor> {
+        let Reading { size } = options::read("read_image", options)?;
         let path = Host::of(&context).readable(path)?;
-        Ok(to_tensor(&data::read_image(&path)?)?)
+        let image = data::read_image(&path)?;
+        Ok(to_tensor(&match size {
+            Some(size) => data::test_square(image, size)?,
+            None => image,
+        })?)
     }
 
     /// Writes an image to a PNG file, rounded to 8 bits.
