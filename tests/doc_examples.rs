@@ -193,6 +193,25 @@ fn every_native_function_has_an_example_that_works() {
     all_work(functions);
 }
 
+/// Rhai's own functions, too; its own examples are not ours to run.
+#[test]
+fn every_entry_of_the_reference_has_an_example() {
+    let entries = docs().entries();
+    let shown: BTreeSet<&str> = entries
+        .iter()
+        .filter(|entry| !entry.examples.is_empty())
+        .map(|entry| entry.name.as_str())
+        .collect();
+    let bare = |entry: &&Entry| !shown.contains(entry.name.as_str());
+    let without: Vec<_> = entries.iter().filter(bare).map(|it| &it.name).collect();
+    assert!(without.is_empty(), "{without:?}");
+    let language = include_str!("../src/script/docs/language.md");
+    for (at, example) in docs::examples(language).iter().enumerate() {
+        let outcome = run(&format!("language.md, example {}", at + 1), example);
+        assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+    }
+}
+
 #[test]
 fn every_library_function_has_an_example_that_works() {
     all_work(library_functions());

@@ -246,8 +246,8 @@ fn the_tabulator_completes() {
         ("pgd(#{ norm: \"l2\", loss: \"mar\t", "loss: \"margin"),
         ("dataset(\"sha\t", "dataset(\"shapes"),
         (
-            "let images = rand([2]); ima\t",
-            "images = rand([2]); images",
+            "let pixels = rand([2]); pix\t",
+            "pixels = rand([2]); pixels",
         ),
         ("let image = rand([2]); image.resh\t", "image.reshape"),
         ("print(`${atta\t", "print(`${attack"),

@@ -1,7 +1,7 @@
 //! Entries from the functions that are registered and from the library's scripts.
 
 use super::adopt::adopted;
-use super::comment::{Comment, Item, unmarked};
+use super::comment::{Comment, Item, examples, unmarked};
 use super::{ArgDoc, Entry, Kind, LANGUAGE, OptionDoc, Signature, Topic};
 use crate::script::functions::name_and_type;
 use crate::script::names::type_word;
@@ -36,8 +36,21 @@ pub(super) fn everything() -> (Vec<Topic>, Vec<Entry>) {
         "//! What the language itself offers for numbers, strings, arrays and maps.",
     ));
     let language = [native(&engine, true), built_in(&engine)].concat();
-    drafts.extend(self::drafts(LANGUAGE, language));
+    drafts.extend(with_examples(self::drafts(LANGUAGE, language)));
     (topics, adopted(drafts))
+}
+
+/// Rhai's comments, with an example for those names that have none.
+fn with_examples(mut drafts: Vec<Draft>) -> Vec<Draft> {
+    const EXAMPLES: &str = include_str!("language.md");
+    for section in EXAMPLES.split("\n## ").skip(1) {
+        let name = section.lines().next().unwrap_or("");
+        let same = |draft: &&mut Draft| draft.entry.name == name;
+        if let Some(draft) = drafts.iter_mut().find(same) {
+            draft.entry.examples.extend(examples(section));
+        }
+    }
+    drafts
 }
 
 fn topic(name: &str, doc: &str) -> Topic {
@@ -202,6 +215,8 @@ fn drafts(topic: &str, mut forms: Vec<Form>) -> Vec<Draft> {
         }
         for (comment, mut signatures) in groups {
             signatures.sort_by_key(|it| (it.params.len(), it.params.clone()));
+            // Rhai's integers of all sizes are `int` in scripts.
+            signatures.dedup();
             drafts.push(draft(topic, name.clone(), kind, signatures, &comment));
         }
     }
