@@ -700,6 +700,29 @@ mod check {
     }
 
     #[test]
+    fn names_that_are_looked_up_late_are_found() {
+        for (text, expected) in [
+            (
+                "const EPS = 1;\nfn f() { global::EPZ }\nprint(f());",
+                "2:18-21 error unknown-name",
+            ),
+            (
+                "let p = params(#{ eps: 0.03 });\nprint(p.epz + 1.0);",
+                "2:9-12 error unknown-name",
+            ),
+        ] {
+            assert_eq!(summary(text), [expected], "{text}");
+        }
+        for text in [
+            "const EPS = 1;\nfn f() { global::EPS }\nprint(f());",
+            "let p = params(#{ eps: 0.03 });\nprint(p.eps + p.keys().len());",
+            "let p = params(#{ eps: 0.03 });\np.more = 1;\nprint(p.more);",
+        ] {
+            assert_eq!(summary(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
     fn threat_models_are_looked_at() {
         let params = |map: &str| format!("let p = params(#{{ {map} }});\nprint(p);");
         for (text, expected) in [

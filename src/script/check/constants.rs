@@ -50,6 +50,11 @@ impl Constants {
         }
     }
 
+    /// What the variable of this name was declared as.
+    pub fn of_name(&self, name: &str) -> Option<&Expr> {
+        self.0.get(name)
+    }
+
     pub fn value(&self, expression: &Expr) -> Option<Dynamic> {
         self.value_within(expression, LONGEST_CHAIN)
     }

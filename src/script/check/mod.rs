@@ -6,6 +6,7 @@
 mod calls;
 mod constants;
 mod files;
+mod names;
 mod options;
 mod threats;
 mod unused;
@@ -121,6 +122,7 @@ fn check_here(script: &Path) -> Result<Checked> {
     let mut found = Vec::new();
     for file in checker.files.values() {
         calls::check(&checker, file, &mut found);
+        names::check(file, &mut found);
         unused::check(file, &mut found);
     }
     checker.report_all(found);
