@@ -5,6 +5,7 @@
 
 mod batches;
 mod cifar;
+mod corruption;
 mod decode;
 mod folder;
 mod image;
@@ -17,6 +18,9 @@ mod testing;
 mod transform;
 
 pub use batches::{Batch, BatchOptions, Batches};
+pub use corruption::{
+    Corruption, Frost, FrostSource, MAX_SEVERITY, Variant, corrupt, corruption_generator,
+};
 pub use decode::read_image;
 pub use image::{Image, write_png};
 pub use split::Split;

@@ -10,6 +10,33 @@ use super::image::Image;
 
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 
+/// How much an input position counts for an output position at some distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kernel {
+    /// Less and less; Pillow's `BILINEAR`.
+    Triangle,
+    /// All the same within half a step; Pillow's `BOX`.
+    Box,
+}
+
+impl Kernel {
+    /// How far it reaches and what it is at `distance`, in steps of the coarser grid.
+    fn support(self) -> f64 {
+        match self {
+            Kernel::Triangle => 1.0,
+            Kernel::Box => 0.5,
+        }
+    }
+
+    fn weight(self, distance: f64) -> f64 {
+        match self {
+            Kernel::Triangle => (1.0 - distance.abs()).max(0.0),
+            Kernel::Box if distance > -0.5 && distance <= 0.5 => 1.0,
+            Kernel::Box => 0.0,
+        }
+    }
+}
+
 /// What part of the resized image is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
@@ -30,19 +57,33 @@ pub(super) fn resize(image: &Image, width: usize, height: usize) -> Image {
     resize_window(image, width, height, whole)
 }
 
+/// `image` resized to `width` x `height` with means of whole pixels, which are squares of one
+/// colour when it is enlarged.
+pub(super) fn resize_box(image: &Image, width: usize, height: usize) -> Image {
+    let columns = Filter::new(Kernel::Box, image.width(), width, 0, width);
+    let rows = Filter::new(Kernel::Box, image.height(), height, 0, height);
+    apply(image, &columns, &rows)
+}
+
 /// The `window` of `image` resized to `width` x `height`, without computing the rest.
 pub(super) fn resize_window(image: &Image, width: usize, height: usize, window: Window) -> Image {
-    let columns = Filter::new(image.width(), width, window.left, window.width);
-    let rows = Filter::new(image.height(), height, window.top, window.height);
+    let kernel = Kernel::Triangle;
+    let columns = Filter::new(kernel, image.width(), width, window.left, window.width);
+    let rows = Filter::new(kernel, image.height(), height, window.top, window.height);
+    apply(image, &columns, &rows)
+}
+
+fn apply(image: &Image, columns: &Filter, rows: &Filter) -> Image {
+    let (width, height) = (columns.taps.len(), rows.taps.len());
     let (first, last) = rows.reach();
 
-    let mut across = Vec::with_capacity(3 * window.width * (last - first));
+    let mut across = Vec::with_capacity(3 * width * (last - first));
     for y in first..last {
         columns.apply_to_row(image.row(y), &mut across);
     }
-    let mut pixels = Vec::with_capacity(3 * window.width * window.height);
-    rows.apply_to_columns(&across, 3 * window.width, first, &mut pixels);
-    Image::new(window.width, window.height, pixels).expect("three bytes were made for each pixel")
+    let mut pixels = Vec::with_capacity(3 * width * height);
+    rows.apply_to_columns(&across, 3 * width, first, &mut pixels);
+    Image::new(width, height, pixels).expect("three bytes were made for each pixel")
 }
 
 /// For each output position, the first input position that it sees and the weights of those
@@ -53,7 +94,7 @@ struct Filter {
 
 impl Filter {
     /// From `from` positions to `to`, for the `count` output positions from `start` on.
-    fn new(from: usize, to: usize, start: usize, count: usize) -> Filter {
+    fn new(kernel: Kernel, from: usize, to: usize, start: usize, count: usize) -> Filter {
         if from == to {
             let one = vec![1 << PRECISION_BITS];
             let taps = (start..start + count).map(|i| (i, one.clone()));
@@ -62,14 +103,16 @@ impl Filter {
             };
         }
         let scale = from as f64 / to as f64;
-        let support = scale.max(1.0);
+        // A step of the coarser grid, in input positions.
+        let step = scale.max(1.0);
+        let support = kernel.support() * step;
         let taps = (start..start + count).map(|i| {
             let centre = (i as f64 + 0.5) * scale;
             // `as` truncates towards zero and stops at 0, as the original does.
             let first = (centre - support + 0.5) as usize;
             let last = ((centre + support + 0.5) as usize).min(from);
             let weights: Vec<f64> = (first..last)
-                .map(|j| (1.0 - ((j as f64 - centre + 0.5) * (1.0 / support)).abs()).max(0.0))
+                .map(|j| kernel.weight((j as f64 - centre + 0.5) * (1.0 / step)))
                 .collect();
             let sum: f64 = weights.iter().sum();
             (

@@ -1,0 +1,1 @@
+//! Properties that all corruptions share, and what other programs make of the same picture.
