@@ -5,6 +5,7 @@
 
 mod batches;
 mod cifar;
+mod corrupted;
 mod corruption;
 mod decode;
 mod folder;
@@ -18,13 +19,14 @@ mod testing;
 mod transform;
 
 pub use batches::{Batch, BatchOptions, Batches};
+pub use corrupted::Corrupting;
 pub use corruption::{
     Corruption, Frost, FrostSource, MAX_SEVERITY, Variant, corrupt, corruption_generator,
 };
 pub use decode::read_image;
 pub use image::{Image, write_png};
 pub use split::Split;
-pub use tensors::images;
+pub use tensors::{batch, images};
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! The training or the test images of a data set.
 
 use super::batches::{BatchOptions, Batches};
+use super::corrupted::Corrupting;
 use super::image::Image;
 use super::transform::Fit;
 use crate::{Result, seed};
@@ -40,6 +41,8 @@ pub struct Split {
     classes: usize,
     fit: Fit,
     seed: u64,
+    /// What is done to images after all else.
+    corrupting: Option<Arc<Corrupting>>,
     /// Why there are no images, where there are none.
     absence: Option<Arc<str>>,
 }
@@ -59,6 +62,7 @@ impl Split {
             classes,
             fit,
             seed,
+            corrupting: None,
             absence: None,
         }
     }
@@ -131,6 +135,7 @@ impl Split {
         let image = self.source.load(position)?;
         self.fit
             .apply(image)
+            .and_then(|image| self.corrupt(image, position))
             .map_err(|error| error.context(self.source.describe(position)))
     }
 
@@ -142,6 +147,7 @@ impl Split {
         let mut random = seed::generator(seed, "augment", &[epoch, index as u64]);
         self.fit
             .augment(image, &mut random)
+            .and_then(|image| self.corrupt(image, position))
             .map_err(|error| error.context(self.source.describe(position)))
     }
 
@@ -154,7 +160,22 @@ impl Split {
     }
 
     pub(super) fn is_in_memory(&self) -> bool {
-        self.source.is_in_memory()
+        self.source.is_in_memory() && self.corrupting.is_none()
+    }
+
+    /// The same images under a corruption, in place of any other.
+    pub fn corrupted(&self, corrupting: Corrupting) -> Split {
+        Split {
+            corrupting: Some(Arc::new(corrupting)),
+            ..self.clone()
+        }
+    }
+
+    fn corrupt(&self, image: Image, position: usize) -> Result<Image> {
+        match &self.corrupting {
+            Some(corrupting) => corrupting.apply(&image, position as u64),
+            None => Ok(image),
+        }
     }
 
     /// `n` of the images, as many from each class as its size allows, chosen by the seed of
@@ -262,6 +283,7 @@ impl Source for Nothing {
 mod tests {
     use super::*;
     use crate::data::testing::Numbers;
+    use crate::data::{Corruption, Frost};
 
     fn split(labels: Vec<i64>) -> Split {
         Numbers::split(labels)
@@ -269,6 +291,27 @@ mod tests {
 
     fn count(split: &Split, class: i64) -> usize {
         split.labels().iter().filter(|&&it| it == class).count()
+    }
+
+    #[test]
+    fn a_limit_changes_nothing_in_what_a_corruption_draws() {
+        let all = split((0..40).map(|i| i % 4).collect());
+        let fog = || {
+            let frost = Frost::generated(0);
+            Corrupting::new(Corruption::GaussianNoise, 3, None, 7, frost).unwrap()
+        };
+        let noisy = all.corrupted(fog());
+        let some = noisy.take(8).unwrap();
+        let of = |split: &Split, index: usize| split.image(index).unwrap();
+        for index in 0..some.len() {
+            let position = some.chosen[index];
+            assert_eq!(of(&some, index), of(&noisy, position));
+            assert_ne!(of(&some, index), of(&all, position));
+        }
+        let (again, other) = (all.corrupted(fog()), noisy.corrupted(fog()));
+        assert_eq!(of(&again, 3), of(&noisy, 3));
+        assert_eq!(of(&other, 3), of(&noisy, 3));
+        assert!(!noisy.is_in_memory());
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Images that come as tensors.
+//! Images that come as tensors, and tensors of images.
 
 use super::Image;
 use crate::Result;
-use crate::torch::Tensor;
+use crate::torch::{Dtype, Tensor};
 
 /// What a pixel may be beyond [0, 1] by rounding.
 const ROUNDING: f64 = 1e-4;
@@ -47,6 +47,32 @@ pub fn images(what: &str, tensor: &Tensor) -> Result<Vec<Image>> {
         .chunks_exact(3 * height * width)
         .map(|pixels| Image::new(width, height, pixels.to_vec()))
         .collect()
+}
+
+/// Images of one size as float32 `[n, 3, h, w]` in [0, 1].
+///
+/// # Errors
+/// `Invalid` for no images or sizes that differ.
+pub fn batch(images: &[Image]) -> Result<Tensor> {
+    let Some(first) = images.first() else {
+        bail!("a batch needs at least one image");
+    };
+    let (height, width) = (first.height(), first.width());
+    let each = 3 * height * width;
+    let mut planes = vec![0; each * images.len()];
+    for (image, planes) in images.iter().zip(planes.chunks_exact_mut(each)) {
+        ensure!(
+            (image.height(), image.width()) == (height, width),
+            "the images of a batch must have one size, got {width} x {height} and {} x {}",
+            image.width(),
+            image.height()
+        );
+        image.write_planes(planes);
+    }
+    let shape = [images.len() as i64, 3, height as i64, width as i64];
+    Tensor::from_u8(&planes, &shape)?
+        .to_dtype(Dtype::Float32)?
+        .div(255.0)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::host::Host;
 use super::{RhaiResultOf, options};
 use crate::Result;
-use crate::data::{self, BatchOptions, DatasetOptions};
+use crate::data::{self, BatchOptions, Corrupting, DatasetOptions};
 use crate::torch::{Dtype, Tensor};
 use rhai::plugin::*;
 use rhai::{Array, Map};
@@ -21,6 +21,16 @@ pub struct Dataset(Rc<data::Dataset>);
 pub struct Split {
     images: data::Split,
     set: Rc<data::Dataset>,
+}
+
+impl Split {
+    /// The same images under a corruption.
+    pub fn corrupted(self, corrupting: Corrupting) -> Split {
+        Split {
+            images: self.images.corrupted(corrupting),
+            ..self
+        }
+    }
 }
 
 /// The batches of one pass over a split, not begun yet.

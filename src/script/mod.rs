@@ -11,6 +11,7 @@ mod compare;
 mod constant;
 mod convert;
 mod core;
+mod corruption;
 mod data;
 pub mod declared;
 pub mod docs;
@@ -73,6 +74,7 @@ pub fn domains() -> Vec<Domain> {
         ("label", label::module),
         ("train", train::module),
         ("data", data::module),
+        ("corruption", corruption::module),
         ("run", run::module),
         ("show", show::module),
         ("testing", testing::module),

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::data::{self, Image};
 use crate::files::write_whole;
 use crate::script::{Host, RhaiResultOf, options};
-use crate::torch::{Dtype, Tensor, safetensors};
+use crate::torch::{Tensor, safetensors};
 use rhai::Map;
 use rhai::plugin::*;
 use serde::Deserialize;
@@ -94,10 +94,11 @@ pub mod functions {
         let Reading { size } = options::read("read_image", options)?;
         let path = Host::of(&context).readable(path)?;
         let image = data::read_image(&path)?;
-        Ok(to_tensor(&match size {
+        let image = match size {
             Some(size) => data::test_square(image, size)?,
             None => image,
-        })?)
+        };
+        Ok(data::batch(&[image])?.select(0, 0)?)
     }
 
     /// Writes an image to a PNG file, rounded to 8 bits.
@@ -116,15 +117,6 @@ pub mod functions {
         let path = Host::of(&context).writable(path)?;
         Ok(data::write_png(&path, &image)?)
     }
-}
-
-fn to_tensor(image: &Image) -> Result<Tensor> {
-    let (height, width) = (image.height() as i64, image.width() as i64);
-    let rows = Tensor::from_u8(image.pixels(), &[height, width, 3])?;
-    rows.permute(&[2, 0, 1])?
-        .contiguous()?
-        .to_dtype(Dtype::Float32)?
-        .div(255.0)
 }
 
 /// The one image of `[3, h, w]`, `[1, h, w]` or a batch of 1.
