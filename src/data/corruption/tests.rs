@@ -8,11 +8,14 @@ use Variant::{Cifar, Imagecorruptions, ImagenetC};
 const VARIANTS: [Variant; 3] = [ImagenetC, Imagecorruptions, Cifar];
 
 type Size = (usize, usize);
+/// With three severities, the fingerprint of each.
+type Fingerprints = (Variant, Size, &'static str, [u8; 3], [u64; 3]);
+/// With a severity, mean and standard deviation of three figures.
+type Moments = (Variant, Size, &'static str, u8, [(f64, f64); 3]);
 
-/// The bytes of each script on `pattern`, by `tests/images/corruptions.py`, for three
-/// severities.
+/// The bytes of each script on `pattern`, by `tests/images/corruptions.py`.
 #[rustfmt::skip]
-const FINGERPRINTS: [(Variant, Size, &str, [u8; 3], [u64; 3]); 24] = [
+const FINGERPRINTS: [Fingerprints; 24] = [
     (ImagenetC, (224, 224), "defocus_blur", [2, 3, 5], [0x3bb7_6b09_4a84_39f5, 0xcc62_459b_a004_3345, 0x57c6_5c28_f716_5833]),
     (ImagenetC, (224, 224), "zoom_blur", [2, 3, 5], [0xb276_7300_3f40_837b, 0x37f9_4eb0_92b9_5e79, 0xde78_cfc5_2635_0a80]),
     (ImagenetC, (224, 224), "brightness", [2, 3, 5], [0xf935_d45f_709d_68e8, 0xc3f8_1f0c_fd9f_38d8, 0x063b_1c34_f955_8c1d]),
@@ -40,9 +43,10 @@ const FINGERPRINTS: [(Variant, Size, &str, [u8; 3], [u64; 3]); 24] = [
 ];
 
 /// Mean, standard deviation and PSNR against the clean picture, each with its mean and standard
-/// deviation over 20 seeds, by the same program; after the name the severity.
+/// deviation over 20 seeds, by the same program.
 #[rustfmt::skip]
-const MOMENTS: [(Variant, Size, &str, u8, [(f64, f64); 3]); 43] = [
+#[allow(clippy::approx_constant)] // Some happen to begin like one.
+const MOMENTS: [Moments; 43] = [
     (ImagenetC, (224, 224), "motion_blur", 2, [(123.680, 0.126), (49.972, 3.239), (12.854, 0.632)]),
     (ImagenetC, (224, 224), "snow", 2, [(189.354, 0.454), (61.069, 0.149), (10.630, 0.068)]),
     (ImagenetC, (224, 224), "elastic_transform", 2, [(123.198, 7.005), (51.675, 3.483), (10.669, 0.182)]),
