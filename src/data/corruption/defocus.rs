@@ -23,7 +23,7 @@ struct Disk {
 
 impl Disk {
     /// The disk of sum 1, its rim smoothed by a Gaussian of sigma `alias`, both in pixels.
-    fn new(radius: f64, alias: f32) -> Disk {
+    fn new(radius: f64, alias: f64) -> Disk {
         let (reach, taps) = if radius <= 8.0 {
             (8, 1)
         } else {
@@ -47,15 +47,15 @@ impl Disk {
         });
         let disk: Vec<f32> = disk.collect();
 
-        let gaussian: Vec<f64> = (-taps..=taps)
-            .map(|i: isize| (-0.5 * (i as f64 / f64::from(alias)).powi(2)).exp())
+        let gaussian: Vec<f64> = (0..=taps)
+            .map(|i: isize| (-0.5 / (alias * alias) * (i * i) as f64).exp())
             .collect();
-        let sum: f64 = gaussian.iter().sum();
+        let sum = gaussian[0] + 2.0 * gaussian[1..].iter().sum::<f64>();
         let gaussian: Vec<f32> = gaussian.iter().map(|it| (it / sum) as f32).collect();
         let smooth = |at: &dyn Fn(usize) -> f32, centre: usize| -> f32 {
-            let seen = gaussian.iter().zip(-taps..=taps);
-            seen.map(|(weight, i)| weight * at(reflect_101(centre as isize + i, side)))
-                .sum()
+            let beside = |i: isize| at(reflect_101(centre as isize + i, side));
+            let pairs = (1..=taps).map(|i| gaussian[i as usize] * (beside(-i) + beside(i)));
+            pairs.fold(gaussian[0] * at(centre), |sum, pair| sum + pair)
         };
         let across: Vec<f32> = (0..side * side)
             .map(|i| smooth(&|x| disk[i / side * side + x], i % side))

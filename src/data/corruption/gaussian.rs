@@ -73,11 +73,27 @@ fn smooth_down_folded(field: &Field, weights: &[f64], border: Border) -> Field {
 fn half_kernel(sigma: f64, radius: usize) -> Vec<f64> {
     let falling = (0..=radius).map(|j| (-0.5 / (sigma * sigma) * (j * j) as f64).exp());
     let mut weights: Vec<f64> = falling.collect();
-    let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f64>();
+    let sum = sum_as_numpy((1..=radius).rev().chain(0..=radius).map(|j| weights[j]));
     for weight in &mut weights {
         *weight /= sum;
     }
     weights
+}
+
+/// Eight sums that are added up at the end, then the rest: what another order changes in the
+/// last digit decides where whole numbers get cut.
+fn sum_as_numpy(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    let (blocks, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for block in blocks {
+        for (sum, value) in sums.iter_mut().zip(block) {
+            *sum += value;
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    let sum = ((a + b) + (c + d)) + ((e + f) + (g + h));
+    rest.iter().fold(sum, |sum, value| sum + value)
 }
 
 impl Border {

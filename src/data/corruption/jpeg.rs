@@ -13,7 +13,9 @@ pub(super) fn jpeg_compression(image: &Image, setting: Setting) -> Result<Image>
     let (width, height) = (image.width(), image.height());
     let encoder = Encoder::new(image.pixels(), width, height, PixelFormat::Rgb)
         .subsampling(Subsampling::S420)
-        .quality(quality);
+        .quality(quality)
+        // As Pillow: steps of at most 255, which low qualities would exceed.
+        .force_baseline(true);
     let bytes = encoder.encode().map_err(|error| {
         Error::invalid(format!(
             "an image of {width} x {height} pixels cannot be compressed ({error})"

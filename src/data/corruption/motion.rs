@@ -5,7 +5,7 @@
 //! of half a Gaussian; pixels beyond the border are the nearest ones.
 
 use super::Setting;
-use super::field::{Field, cut, image as new_image, nearest};
+use super::field::{Field, image as new_image, nearest};
 use crate::data::image::Image;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -25,9 +25,18 @@ pub(super) fn motion_blur(image: &Image, setting: Setting, random: &mut ChaCha8R
     if setting.is_package() {
         return blurred.to_image();
     }
-    // ImageMagick rounds.
-    let pixels = blurred.values.iter().map(|it| cut(it + 0.5 / 255.0));
-    new_image(image.width(), image.height(), pixels.collect())
+    from_imagemagick(&blurred)
+}
+
+fn from_imagemagick(field: &Field) -> Image {
+    let pixels = field.values.iter().map(|&it| imagemagick_byte(it));
+    new_image(field.width, field.height, pixels.collect())
+}
+
+/// The byte of a fraction as ImageMagick writes it to a PNG file: rounded to the 16 bits that
+/// it counts in, then cut to 8.
+pub(super) fn imagemagick_byte(fraction: f64) -> u8 {
+    ((fraction.clamp(0.0, 1.0) * 65535.0).round() / 257.0) as u8
 }
 
 pub(super) struct Streak {
@@ -50,11 +59,15 @@ impl Streak {
             .collect();
         let total: f64 = weights.iter().sum();
         let (sine, cosine) = self.angle.to_radians().sin_cos();
+        // As long as the streak and then scaled: whole angles fall on halves, and how they are
+        // rounded hangs on it.
+        let (down, across) = (steps as f64 * sine, steps as f64 * cosine);
+        let length = down.hypot(across);
 
         let mut values = vec![0.0; field.values.len()];
         for (i, weight) in weights.iter().enumerate() {
-            let along = |part: f64| (i as f64 * part - 0.5).ceil() as isize;
-            let (dx, dy) = (along(cosine), along(sine));
+            let along = |part: f64| (i as f64 * part / length - 0.5).ceil() as isize;
+            let (dx, dy) = (along(across), along(down));
             let beyond = dx.unsigned_abs() >= field.width || dy.unsigned_abs() >= field.height;
             if beyond && self.stops_at_border {
                 break;
@@ -94,6 +107,7 @@ fn add_shifted(values: &mut [f64], field: &Field, dx: isize, dy: isize, weight: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::testing::{fingerprint, pattern};
 
     fn streak(angle: f64) -> Streak {
         Streak {
@@ -131,5 +145,25 @@ mod tests {
         };
         let expected = 1.0 - 0.077_696;
         assert!((stopped.blur(&field).values[0] - expected).abs() < 1e-6);
+    }
+
+    /// By ImageMagick 6.9.11-60 through `tests/images/corruptions.py`.
+    #[test]
+    fn colours_are_those_of_imagemagick() {
+        for (width, height, radius, sigma, angle, expected) in [
+            (23, 17, 6, 2.0, 30.0, 0xf0fc_a330_578f_416e),
+            (23, 17, 10, 3.0, -45.0, 0xc4a5_6d23_d2ac_d1ad),
+            (40, 9, 12, 8.0, -100.0, 0xedf5_e1f4_fe61_102a),
+            (7, 30, 15, 5.0, 12.0, 0xaa70_f22c_be12_16ea),
+        ] {
+            let streak = Streak {
+                radius,
+                sigma,
+                angle,
+                stops_at_border: false,
+            };
+            let blurred = from_imagemagick(&streak.blur(&Field::of(&pattern(width, height))));
+            assert_eq!(fingerprint(blurred.pixels()), expected, "{angle}");
+        }
     }
 }

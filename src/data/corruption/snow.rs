@@ -2,7 +2,7 @@
 
 use super::Setting;
 use super::field::{Field, cut, image as new_image, unit};
-use super::motion::Streak;
+use super::motion::{Streak, imagemagick_byte};
 use super::normal::normals;
 use super::zoom::{middle, zoom};
 use crate::data::image::Image;
@@ -105,6 +105,12 @@ fn flakes(
         stops_at_border: is_package,
     };
     let layer = streak.blur(&layer).crop(0, 0, width, height);
-    let rounded = layer.values.iter().map(|it| (it * 255.0).round() / 255.0);
-    rounded.collect()
+    let to_byte = |it: &f64| {
+        if is_package {
+            (it * 255.0).round() / 255.0
+        } else {
+            unit(imagemagick_byte(*it))
+        }
+    };
+    layer.values.iter().map(to_byte).collect()
 }

@@ -8,7 +8,7 @@ pub(super) fn zoom_blur(image: &Image, setting: Setting) -> Image {
     let (zooms, step) = setting.pick(
         // The scripts mean one zoom less in some rows; their floating-point ranges go this far.
         [(12, 0.01), (16, 0.01), (11, 0.02), (13, 0.02), (11, 0.03)],
-        [(6, 0.01), (12, 0.01), (16, 0.01), (21, 0.01), (26, 0.01)],
+        [(7, 0.01), (12, 0.01), (16, 0.01), (21, 0.01), (26, 0.01)],
     );
     let field = Field::of(image);
     let (width, height) = (image.width(), image.height());
