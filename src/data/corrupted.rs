@@ -5,6 +5,16 @@ use super::image::Image;
 use crate::Result;
 use std::sync::Arc;
 
+/// # Errors
+/// `Invalid` for a severity that is not from 1 to 5.
+pub fn severity(given: i64) -> Result<u8> {
+    let known = u8::try_from(given).ok();
+    match known.filter(|it| (1..=MAX_SEVERITY).contains(it)) {
+        Some(severity) => Ok(severity),
+        None => bail!("`severity` must be from 1 to {MAX_SEVERITY}, got {given}"),
+    }
+}
+
 /// A corruption with all that decides its result, for any number of images.
 #[derive(Clone, Debug)]
 pub struct Corrupting {
@@ -26,13 +36,9 @@ impl Corrupting {
         seed: u64,
         frost: Frost,
     ) -> Result<Self> {
-        let known = u8::try_from(severity).ok();
-        let Some(severity) = known.filter(|it| (1..=MAX_SEVERITY).contains(it)) else {
-            bail!("`severity` must be from 1 to {MAX_SEVERITY}, got {severity}");
-        };
         Ok(Corrupting {
             corruption,
-            severity,
+            severity: self::severity(severity)?,
             variant,
             seed,
             frost: Arc::new(frost),

@@ -88,7 +88,7 @@ fn lacks(folder: &Path, what: &str) -> String {
 }
 
 /// An image file and its class.
-type File = (Box<Path>, u32);
+pub(super) type File = (Box<Path>, u32);
 
 struct Files(Vec<File>);
 
@@ -105,6 +105,10 @@ impl Source for Files {
         read_image(&self.0[index].0)
     }
 
+    fn file(&self, index: usize) -> Option<&Path> {
+        Some(&self.0[index].0)
+    }
+
     fn describe(&self, index: usize) -> String {
         self.0[index].0.display().to_string()
     }
@@ -116,7 +120,7 @@ impl Source for Files {
 
 /// The names in `folder`, sorted, without hidden ones, and whether each is a folder. What is
 /// neither file nor folder, above all a link, must be something that may be read.
-fn entries(folder: &Path, may_read: MayRead) -> Result<Vec<(PathBuf, bool)>> {
+pub(super) fn entries(folder: &Path, may_read: MayRead) -> Result<Vec<(PathBuf, bool)>> {
     let failed = |error: std::io::Error| Error::io(folder, &error);
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -145,7 +149,7 @@ fn has_folders(folder: &Path, may_read: MayRead) -> Result<bool> {
 }
 
 /// The classes in `folder`, sorted, and their files.
-fn scan(folder: &Path, may_read: MayRead) -> Result<(Vec<String>, Vec<File>)> {
+pub(super) fn scan(folder: &Path, may_read: MayRead) -> Result<(Vec<String>, Vec<File>)> {
     may_read(folder)?;
     let mut classes = Vec::new();
     let mut files = Vec::new();

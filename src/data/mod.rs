@@ -10,16 +10,18 @@ mod corruption;
 mod decode;
 mod folder;
 mod image;
+mod real;
 mod resize;
 mod shapes;
 mod split;
+mod stored_corruption;
 mod tensors;
 #[cfg(test)]
 mod testing;
 mod transform;
 
 pub use batches::{Batch, BatchOptions, Batches};
-pub use corrupted::Corrupting;
+pub use corrupted::{Corrupting, severity};
 pub use corruption::{
     Corruption, Frost, FrostSource, MAX_SEVERITY, Variant, corrupt, corruption_generator,
 };
@@ -31,7 +33,7 @@ pub use tensors::{batch, images};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use split::Source;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use transform::Fit;
 
 /// The middle of an image as a square with this side, as data sets bring test images to their
@@ -58,6 +60,8 @@ pub struct DatasetOptions {
     /// Decides what `shapes` draws, which images a limit keeps and how a folder without
     /// splits is divided.
     pub seed: u64,
+    /// A file of ReaL labels for the test images, ImageNet's `real.json`.
+    pub real: Option<PathBuf>,
     /// The share of each class that a folder of classes without splits sets aside for tests.
     pub test_fraction: f64,
 }
@@ -69,6 +73,7 @@ impl Default for DatasetOptions {
             test: None,
             size: None,
             seed: 0,
+            real: None,
             test_fraction: 0.2,
         }
     }
@@ -144,6 +149,23 @@ impl Dataset {
         Ok(data)
     }
 
+    /// A split of this data set as `folder` has it under a corruption, as ImageNet-C's folders or
+    /// CIFAR-10-C's arrays.
+    ///
+    /// # Errors
+    /// `Invalid` where the folder lacks something or has other labels or sizes.
+    pub fn stored_corruption(
+        &self,
+        split: &Split,
+        folder: &Path,
+        corruption: Corruption,
+        severity: u8,
+        may_read: MayRead,
+    ) -> Result<Split> {
+        let classes = &self.classes;
+        stored_corruption::stored(split, classes, folder, corruption, severity, may_read)
+    }
+
     /// The data set of these halves, with the size and the limits of `options`.
     fn assemble(
         classes: Vec<String>,
@@ -153,6 +175,10 @@ impl Dataset {
     ) -> Result<Dataset> {
         let fit = options.size.map_or(native, |it| Fit::Square(it as usize));
         let k = classes.len();
+        let test = match (halves.test, &options.real) {
+            (Ok(source), Some(path)) => Ok(real::with_real(source, k, real::read(path)?)?),
+            (half, _) => half,
+        };
         let split = |name, half: Half, limit: Option<usize>| -> Result<Split> {
             let split = match half {
                 Ok(source) => Split::new(name, source.into(), k, fit, options.seed),
@@ -171,7 +197,7 @@ impl Dataset {
             height: fit.height(),
             width: fit.width(),
             train: split("train", halves.train, options.train)?,
-            test: split("test", halves.test, options.test)?,
+            test: split("test", test, options.test)?,
         })
     }
 }

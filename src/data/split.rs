@@ -7,6 +7,7 @@ use super::transform::Fit;
 use crate::{Result, seed};
 use rand::seq::SliceRandom;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Where images and labels come from. Loading the same index twice gives the same image.
@@ -15,14 +16,19 @@ pub(super) trait Source: Send + Sync {
 
     fn label(&self, index: usize) -> i64;
 
-    /// All correct labels of an image, the own one first; `None` where each image of the
-    /// source has one.
+    /// All correct labels of an image, the own one first unless they come from elsewhere (ReaL,
+    /// where there may be none); `None` where each image of the source has one.
     fn correct(&self, _index: usize) -> Option<Vec<i64>> {
         None
     }
 
     /// The image before any transform.
     fn load(&self, index: usize) -> Result<Image>;
+
+    /// The file of an image, where each has one.
+    fn file(&self, _index: usize) -> Option<&Path> {
+        None
+    }
 
     /// What a person would look for: a file, or the number of a record.
     fn describe(&self, index: usize) -> String;
@@ -167,6 +173,29 @@ impl Split {
     pub fn corrupted(&self, corrupting: Corrupting) -> Split {
         Split {
             corrupting: Some(Arc::new(corrupting)),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn source(&self) -> &dyn Source {
+        &*self.source
+    }
+
+    /// Where in the source the images of this split are.
+    pub(super) fn positions(&self) -> impl Iterator<Item = usize> {
+        self.chosen.iter().copied()
+    }
+
+    /// The same choice from another source, which has the same labels; its images have the size
+    /// of the split.
+    pub(super) fn with_source(&self, source: Arc<dyn Source>) -> Split {
+        Split {
+            source,
+            fit: Fit::Native {
+                width: self.width(),
+                height: self.height(),
+            },
+            corrupting: None,
             ..self.clone()
         }
     }

@@ -10,6 +10,7 @@ use crate::torch::Tensor;
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::Deserialize;
+use std::path::Path;
 
 pub fn module() -> Module {
     rhai::exported_module!(functions)
@@ -27,6 +28,15 @@ struct Options {
 #[serde(deny_unknown_fields, default)]
 struct ForImages {
     first: u64,
+    variant: Option<Variant>,
+    seed: Option<u64>,
+    frost: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ForSplit {
+    folder: Option<String>,
     variant: Option<Variant>,
     seed: Option<u64>,
     frost: Option<String>,
@@ -149,6 +159,13 @@ pub mod functions {
     ///
     /// - `name`, `severity`: as for `corrupt`
     /// - `variant`, `seed`, `frost`: as for `corrupt`
+    /// - `folder` (default none, they are made): where the corrupted images lie: ImageNet-C's
+    ///   `<corruption>/<severity>/<class>/`, as it is or below `noise`, `blur` and so on, or the
+    ///   arrays `<corruption>.npy` and `labels.npy` of CIFAR-10-C and CIFAR-100-C. They are not
+    ///   resized
+    ///
+    /// Errors: a folder without the corruption, a class or an image; labels or sizes that are not
+    /// those of the split.
     ///
     /// ```rhai
     /// let test = dataset("shapes", #{ test: 20 }).test;
@@ -175,8 +192,19 @@ pub mod functions {
         severity: i64,
         options: Map,
     ) -> RhaiResultOf<Split> {
-        let options: Options = options::read("corrupted", options)?;
-        Ok(split.corrupted(corrupting(&context, name, severity, options)?))
+        let given: ForSplit = options::read("corrupted", options)?;
+        let Some(folder) = given.folder else {
+            let options = Options {
+                variant: given.variant,
+                seed: given.seed,
+                frost: given.frost,
+            };
+            return Ok(split.corrupted(corrupting(&context, name, severity, options)?));
+        };
+        let host = Host::of(&context);
+        let which = (name.parse()?, data::severity(severity)?);
+        let may_read = |path: &Path| host.check_read(path);
+        Ok(host.reading(&folder, |real| split.stored(real, which, &may_read))?)
     }
 
     /// The mean corruption error of ImageNet-C, and the plain mean beside it; a map of both and

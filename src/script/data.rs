@@ -3,7 +3,7 @@
 use super::host::Host;
 use super::{RhaiResultOf, options};
 use crate::Result;
-use crate::data::{self, BatchOptions, Corrupting, DatasetOptions};
+use crate::data::{self, BatchOptions, Corrupting, Corruption, DatasetOptions, MayRead};
 use crate::torch::{Dtype, Tensor};
 use rhai::plugin::*;
 use rhai::{Array, Map};
@@ -30,6 +30,18 @@ impl Split {
             images: self.images.corrupted(corrupting),
             ..self
         }
+    }
+
+    /// The images that a folder has for these under a corruption.
+    pub fn stored(
+        self,
+        folder: &Path,
+        (corruption, severity): (Corruption, u8),
+        may_read: MayRead,
+    ) -> Result<Split> {
+        let set = &self.set;
+        let images = set.stored_corruption(&self.images, folder, corruption, severity, may_read)?;
+        Ok(Split { images, ..self })
     }
 }
 
@@ -218,6 +230,8 @@ pub mod functions {
     /// - `size` (default 0): the side to which images are resized and cut; by default images of
     ///   at most 64 pixels keep theirs and others get 224, as torchvision does
     /// - `seed` (default the run's): which images a limit keeps and what `"shapes"` draws
+    /// - `real` (default none): a file of ReaL labels for ImageNet's validation images, `real.json`;
+    ///   they become the correct classes of the test images, by the number in the file names
     /// - `test_fraction` (default 0.2): share of each class for a folder without splits
     ///
     /// Errors: a damaged file, by its name; a link in the folder that leads out of what the script
@@ -239,6 +253,10 @@ pub mod functions {
             if options.get(limit).is_some_and(|it| it.as_int() == Ok(0)) {
                 options.remove(limit);
             }
+        }
+        if let Some(real) = options.get("real").filter(|it| it.is_string()) {
+            let path = host.readable(real.to_string())?;
+            options.insert("real".into(), path.display().to_string().into());
         }
         let own_seed = options.contains_key("seed");
         let mut options: DatasetOptions = options::read("dataset", options)?;
