@@ -2,20 +2,23 @@
 //! sorted names of folders, files below a class folder are taken at any depth, hidden ones and
 //! those that are no pictures are passed over.
 //!
-//! Three layouts: `train/<class>/` beside `test/<class>/` or `val/<class>/`; one of the two
-//! alone; or `<class>/` directly, which is divided by a seed.
+//! Four layouts: `train/<class>/` beside `test/<class>/` or `val/<class>/`; one of the two
+//! alone; `<class>/` directly, which is divided by a seed; ImageNet's flat `val/` with a file of
+//! classes (`truth`) in place of its folders.
 
 use super::decode::{read_image, read_size};
 use super::image::Image;
 use super::split::Source;
 use super::transform::{Fit, SMALL};
+use super::truth::{self, Class};
 use super::{Dataset, DatasetOptions, Half, Halves, MayRead};
 use crate::{Error, Result, interrupt, seed};
 use rand::seq::SliceRandom;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const READ: [&str; 3] = ["jpeg", "jpg", "png"];
+pub(super) const READ: [&str; 3] = ["jpeg", "jpg", "png"];
 
 /// Pictures of kinds that are not read. Passing over them would change the data set silently.
 const NOT_READ: [&str; 10] = [
@@ -35,21 +38,36 @@ pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -
             test = Some(it);
         }
     }
+    let flat = match &test {
+        None => truth::flat(folder, may_read)?,
+        Some(_) => None,
+    };
     let scan = |folder: &Path| scan(folder, may_read);
 
-    let (classes, train, test) = match (train.is_dir(), test) {
-        (true, Some(test)) => {
+    let (classes, train, test) = match (train.is_dir(), test, flat) {
+        (true, None, Some(images)) => {
+            let (classes, files) = scan(&train)?;
+            let images = labelled(images, &classes)?;
+            (classes, Ok(files), Ok(images))
+        }
+        (false, None, Some(images)) => {
+            let classes = classes_of(&images);
+            let images = labelled(images, &classes)?;
+            let reason = lacks(folder, "has no folder `train`");
+            (classes, Err(reason), Ok(images))
+        }
+        (true, Some(test), _) => {
             let (train_classes, train_files) = scan(&train)?;
             let (test_classes, test_files) = scan(&test)?;
             check_same(&train, &train_classes, &test, &test_classes)?;
             (train_classes, Ok(train_files), Ok(test_files))
         }
-        (true, None) => {
+        (true, None, None) => {
             let (classes, files) = scan(&train)?;
             let reason = "has no folder `test` or `val` with folders of classes in it";
             (classes, Ok(files), Err(lacks(folder, reason)))
         }
-        (false, Some(test)) => {
+        (false, Some(test), _) => {
             let (classes, files) = scan(&test)?;
             (
                 classes,
@@ -57,7 +75,7 @@ pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -
                 Ok(files),
             )
         }
-        (false, None) => {
+        (false, None, None) => {
             let (classes, files) = scan(folder)?;
             let (train, test) = divide(files, &classes, options)?;
             (classes, Ok(train), Ok(test))
@@ -81,6 +99,47 @@ pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -
         test: half(test),
     };
     Dataset::assemble(classes, fit, halves, options)
+}
+
+/// The classes that the images name, sorted; their places as names where there are no others.
+fn classes_of(images: &[(PathBuf, Class)]) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    let mut places = 0;
+    for (_, class) in images {
+        match class {
+            Class::Name(name) => {
+                names.insert(name.clone());
+            }
+            Class::Place(place) => places = places.max(place + 1),
+        }
+    }
+    match names.is_empty() {
+        true => (0..places).map(|place| place.to_string()).collect(),
+        false => names.into_iter().collect(),
+    }
+}
+
+fn labelled(images: Vec<(PathBuf, Class)>, classes: &[String]) -> Result<Vec<File>> {
+    let label = |path: &Path, class: &Class| {
+        let label = match class {
+            Class::Name(name) => classes.iter().position(|it| it == name),
+            Class::Place(place) => (*place < classes.len()).then_some(*place),
+        };
+        label.ok_or_else(|| {
+            let path = path.display();
+            Error::invalid(format!(
+                "{path}: its class, {class}, is none of the training classes"
+            ))
+        })
+    };
+    let mut files = Vec::new();
+    for (path, class) in images {
+        let label = label(&path, &class)? as u32;
+        files.push((path.into_boxed_path(), label));
+    }
+    // By class, as the images of class folders come.
+    files.sort_by_key(|(_, label)| *label);
+    Ok(files)
 }
 
 fn lacks(folder: &Path, what: &str) -> String {
@@ -323,6 +382,51 @@ mod tests {
         assert_eq!(data.test.labels(), [0, 1]);
         // The content decides: this JPEG is a PNG file.
         assert_eq!(data.train.image(0).unwrap(), pattern(10, 8));
+    }
+
+    #[test]
+    fn a_flat_folder_of_validation_images_has_a_file_of_classes() {
+        let image = "val/ILSVRC2012_val_0000000";
+        let paths = [1, 2, 3].map(|n| format!("{image}{n}.png"));
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        for (file, text) in [
+            (
+                "LOC_val_solution.csv",
+                "ImageId,PredictionString\nILSVRC2012_val_00000001,n02 1 2 3 4\n\
+                 ILSVRC2012_val_00000002,n01 1 2 3 4 n01 5 6 7 8\n\
+                 ILSVRC2012_val_00000003,n02 1 2 3 4\n",
+            ),
+            (
+                "imagenet_2012_validation_synset_labels.txt",
+                "n02\nn01\nn02\n",
+            ),
+            (
+                "val.txt",
+                "ILSVRC2012_val_00000001.JPEG 1\nILSVRC2012_val_00000002.JPEG 0\n\
+                 ILSVRC2012_val_00000003.JPEG 1\n",
+            ),
+        ] {
+            let folder = folder((10, 8), &paths);
+            fs::write(folder.path().join(file), text).unwrap();
+            let data = open_it(&folder).unwrap();
+            assert_eq!(data.test.labels(), [0, 1, 1], "{file}");
+            assert_eq!(
+                names(&data.test),
+                [2, 1, 3].map(|n| format!("ILSVRC2012_val_0000000{n}.png"))
+            );
+            write_png(
+                &folder.path().join(format!("{image}9.png")),
+                &pattern(10, 8),
+            )
+            .unwrap();
+            assert!(error(&folder).contains("does not say its class"));
+            fs::write(folder.path().join(file), "\nstrange\n").unwrap();
+            assert!(error(&folder).contains(file), "{}", error(&folder));
+        }
+        let folder = folder((10, 8), &paths);
+        let numbers = "ILSVRC2012_validation_ground_truth.txt";
+        fs::write(folder.path().join(numbers), "490\n361\n171\n").unwrap();
+        assert!(error(&folder).contains("in an order of their own"));
     }
 
     #[test]

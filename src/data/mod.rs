@@ -19,6 +19,7 @@ mod tensors;
 #[cfg(test)]
 mod testing;
 mod transform;
+mod truth;
 
 pub use batches::{Batch, BatchOptions, Batches};
 pub use corrupted::{Corrupting, severity};

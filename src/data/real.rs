@@ -73,7 +73,7 @@ pub(super) fn with_real(
 }
 
 /// The digits at the end of a file's name.
-fn number(path: &Path) -> Option<usize> {
+pub(super) fn number(path: &Path) -> Option<usize> {
     let stem = path.file_stem()?.to_str()?;
     let digits = stem.trim_start_matches(|c: char| !c.is_ascii_digit());
     let digits = digits.rsplit(|c: char| !c.is_ascii_digit()).next()?;

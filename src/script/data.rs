@@ -225,7 +225,8 @@ pub mod functions {
     /// Opens a data set: the built-in one, or a folder.
     ///
     /// - `name_or_path`: `"shapes"`, or a folder with CIFAR-10 or CIFAR-100 binary files, or with
-    ///   images in `train/<class>/`, `test/<class>/` (or `val`), or in `<class>/`
+    ///   images in `train/<class>/`, `test/<class>/` (or `val`), or in `<class>/`; ImageNet's flat
+    ///   `val/` needs `LOC_val_solution.csv`, a list of synsets, or `val.txt` beside it
     /// - `train`, `test` (default 0, all): so many images, as many of each class
     /// - `size` (default 0): the side to which images are resized and cut; by default images of
     ///   at most 64 pixels keep theirs and others get 224, as torchvision does

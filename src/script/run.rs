@@ -132,6 +132,21 @@ pub mod functions {
         fraction(evaluation.0.borrow().real_error())
     }
 
+    /// How many images `real_error` is of; `()` without sets of correct classes.
+    ///
+    /// ```rhai
+    /// let result = evaluation(2);
+    /// result.add(tensor([0, 0]), tensor([1, 1]), [[0, 1], []]);
+    /// assert(result.images == 2 && result.real_images == 1);
+    /// ```
+    #[rhai_fn(get = "real_images", pure)]
+    pub fn real_images(evaluation: &mut Evaluation) -> Dynamic {
+        let counts = evaluation.0.borrow();
+        counts
+            .real()
+            .map_or(Dynamic::UNIT, |real| (real.images() as i64).into())
+    }
+
     /// The error of each class, `()` for a class without images.
     ///
     /// ```rhai
