@@ -3,11 +3,13 @@
 //! Pure functions of labels and predictions. Rates are fractions in `[0, 1]`; a rate of
 //! nothing (a class without images) is `None` and enters no summary.
 
+mod calibration;
 mod class_errors;
 mod corruption;
 mod evaluation;
 mod improvement;
 
+pub use calibration::{Calibration, CalibrationBin, calibration};
 pub use class_errors::{ClassErrors, Summary, Worst};
 pub use corruption::{CORRUPTIONS, CorruptionError, SEVERITIES, mean_corruption_error};
 pub use evaluation::Evaluation;
