@@ -6,11 +6,13 @@
 mod calibration;
 mod class_errors;
 mod corruption;
+mod corruption_table;
 mod evaluation;
 mod improvement;
 
 pub use calibration::{Calibration, CalibrationBin, calibration};
 pub use class_errors::{ClassErrors, Summary, Worst};
 pub use corruption::{CORRUPTIONS, CorruptionError, SEVERITIES, mean_corruption_error};
+pub use corruption_table::{ALEXNET_CLEAN_ERROR, CorruptionRow, CorruptionTable, corruption_table};
 pub use evaluation::Evaluation;
 pub use improvement::relative_improvement;
