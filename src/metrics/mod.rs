@@ -9,6 +9,7 @@ mod corruption;
 mod corruption_table;
 mod evaluation;
 mod improvement;
+mod spill_over;
 mod top_k;
 
 pub use calibration::{Calibration, CalibrationBin, calibration};
@@ -17,4 +18,5 @@ pub use corruption::{CORRUPTIONS, CorruptionError, SEVERITIES, mean_corruption_e
 pub use corruption_table::{ALEXNET_CLEAN_ERROR, CorruptionRow, CorruptionTable, corruption_table};
 pub use evaluation::Evaluation;
 pub use improvement::relative_improvement;
+pub use spill_over::{ClassChange, SpillOver, SpillOverSummary};
 pub use top_k::{label_ranks, top_k_error};
