@@ -3,6 +3,7 @@
 //! Pure functions of labels and predictions. Rates are fractions in `[0, 1]`; a rate of
 //! nothing (a class without images) is `None` and enters no summary.
 
+mod bootstrap;
 mod calibration;
 mod class_errors;
 mod corruption;
@@ -12,6 +13,7 @@ mod improvement;
 mod spill_over;
 mod top_k;
 
+pub use bootstrap::{Bootstrap, Interval, Limits, bootstrap};
 pub use calibration::{Calibration, CalibrationBin, calibration};
 pub use class_errors::{ClassErrors, Summary, Worst};
 pub use corruption::{CORRUPTIONS, CorruptionError, SEVERITIES, mean_corruption_error};
