@@ -4,6 +4,7 @@
 //! nothing (a class without images) is `None` and enters no summary.
 
 mod bootstrap;
+mod bootstrap_classes;
 mod calibration;
 mod class_errors;
 mod corruption;
@@ -14,6 +15,7 @@ mod spill_over;
 mod top_k;
 
 pub use bootstrap::{Bootstrap, Interval, Limits, bootstrap};
+pub use bootstrap_classes::{Sampling, bootstrap_classes, bootstrap_error, bootstrap_imbalance};
 pub use calibration::{Calibration, CalibrationBin, calibration};
 pub use class_errors::{ClassErrors, Summary, Worst};
 pub use corruption::{CORRUPTIONS, CorruptionError, SEVERITIES, mean_corruption_error};
