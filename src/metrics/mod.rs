@@ -11,8 +11,11 @@ mod corruption;
 mod corruption_table;
 mod evaluation;
 mod improvement;
+mod mcnemar;
+mod special;
 mod spill_over;
 mod top_k;
+mod wilson;
 
 pub use bootstrap::{Bootstrap, Interval, Limits, bootstrap};
 pub use bootstrap_classes::{Sampling, bootstrap_classes, bootstrap_error, bootstrap_imbalance};
@@ -22,5 +25,7 @@ pub use corruption::{CORRUPTIONS, CorruptionError, SEVERITIES, mean_corruption_e
 pub use corruption_table::{ALEXNET_CLEAN_ERROR, CorruptionRow, CorruptionTable, corruption_table};
 pub use evaluation::Evaluation;
 pub use improvement::relative_improvement;
+pub use mcnemar::{McNemar, mcnemar};
 pub use spill_over::{ClassChange, SpillOver, SpillOverSummary};
 pub use top_k::{label_ranks, top_k_error};
+pub use wilson::wilson_interval;
