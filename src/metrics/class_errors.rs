@@ -43,6 +43,12 @@ impl ClassErrors {
         self.errors[class] += u64::from(wrong);
     }
 
+    /// Makes the counts of one class these. `class` lies below the number of classes.
+    pub(super) fn set(&mut self, class: usize, images: u64, errors: u64) {
+        self.images[class] = images;
+        self.errors[class] = errors;
+    }
+
     pub fn classes(&self) -> usize {
         self.images.len()
     }

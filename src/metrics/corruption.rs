@@ -53,15 +53,7 @@ pub fn mean_corruption_error(errors: &[Vec<f64>]) -> Result<CorruptionError> {
     );
     let mut means = Vec::with_capacity(corruptions);
     for ((name, _), row) in CORRUPTIONS.iter().zip(errors) {
-        ensure!(
-            row.len() == SEVERITIES,
-            "`errors` must have {SEVERITIES} severities for {name}, got {}",
-            row.len()
-        );
-        if let Some(wrong) = row.iter().find(|error| !(0.0..=1.0).contains(*error)) {
-            bail!("`errors` must be fractions from 0 to 1, got {wrong} for {name}");
-        }
-        means.push(row.iter().sum::<f64>() / SEVERITIES as f64);
+        means.push(severity_mean(name, row)?);
     }
     let by_corruption: Vec<f64> = means
         .iter()
@@ -74,6 +66,19 @@ pub fn mean_corruption_error(errors: &[Vec<f64>]) -> Result<CorruptionError> {
         mean_error: mean(&means),
         by_corruption,
     })
+}
+
+/// The mean of a corruption's errors over the severities, after a look at them.
+pub(super) fn severity_mean(name: &str, row: &[f64]) -> Result<f64> {
+    ensure!(
+        row.len() == SEVERITIES,
+        "`errors` must have {SEVERITIES} severities for {name}, got {}",
+        row.len()
+    );
+    if let Some(wrong) = row.iter().find(|error| !(0.0..=1.0).contains(*error)) {
+        bail!("`errors` must be fractions from 0 to 1, got {wrong} for {name}");
+    }
+    Ok(row.iter().sum::<f64>() / SEVERITIES as f64)
 }
 
 #[cfg(test)]

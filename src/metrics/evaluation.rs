@@ -25,10 +25,7 @@ impl Evaluation {
     /// # Errors
     /// `Invalid` for fewer than one class.
     pub fn new(classes: usize) -> Result<Self> {
-        ensure!(
-            (1..=MOST_CLASSES).contains(&classes),
-            "`classes` must lie in 1 .. {MOST_CLASSES}, got {classes}"
-        );
+        check_classes(classes)?;
         Ok(Evaluation {
             top1: ClassErrors::new(classes),
             real: None,
@@ -55,8 +52,9 @@ impl Evaluation {
             "`predictions` must be [{n}] like `labels`, got [{}]",
             predictions.len()
         );
-        let predicted = self.all_classes("predictions", predictions)?;
-        let truth = self.all_classes("labels", labels)?;
+        let classes = self.classes();
+        let predicted = all_classes("predictions", predictions, classes)?;
+        let truth = all_classes("labels", labels, classes)?;
         if let Some(sets) = correct_sets {
             ensure!(
                 sets.len() == n,
@@ -64,7 +62,7 @@ impl Evaluation {
                 sets.len()
             );
             for set in sets {
-                self.all_classes("correct_sets", set)?;
+                all_classes("correct_sets", set, classes)?;
             }
         }
         if n == 0 {
@@ -80,7 +78,6 @@ impl Evaluation {
             *self.confusion.entry((class, prediction)).or_default() += 1;
         }
         if let Some(sets) = correct_sets {
-            let classes = self.classes();
             let real = self.real.get_or_insert_with(|| ClassErrors::new(classes));
             for ((&class, prediction), set) in truth.iter().zip(predictions).zip(sets) {
                 match set.is_empty() {
@@ -140,18 +137,27 @@ impl Evaluation {
         others.sort_by_key(|&(_, images)| std::cmp::Reverse(images));
         others
     }
+}
 
-    fn all_classes(&self, argument: &str, numbers: &[i64]) -> Result<Vec<usize>> {
-        let classes = self.classes();
-        let class_of = |&number: &i64| match usize::try_from(number) {
-            Ok(class) if class < classes => Ok(class),
-            _ => bail!(
-                "`{argument}` must be classes from 0 to {}, got {number}",
-                classes - 1
-            ),
-        };
-        numbers.iter().map(class_of).collect()
-    }
+/// Refuses a number of classes that cannot be counted.
+pub(super) fn check_classes(classes: usize) -> Result<()> {
+    ensure!(
+        (1..=MOST_CLASSES).contains(&classes),
+        "`classes` must lie in 1 .. {MOST_CLASSES}, got {classes}"
+    );
+    Ok(())
+}
+
+/// `numbers` as indices of classes.
+pub(super) fn all_classes(argument: &str, numbers: &[i64], classes: usize) -> Result<Vec<usize>> {
+    let class_of = |&number: &i64| match usize::try_from(number) {
+        Ok(class) if class < classes => Ok(class),
+        _ => bail!(
+            "`{argument}` must be classes from 0 to {}, got {number}",
+            classes - 1
+        ),
+    };
+    numbers.iter().map(class_of).collect()
 }
 
 #[cfg(test)]

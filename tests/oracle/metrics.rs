@@ -1,8 +1,9 @@
-//! Errors, their spread over the classes, ReaL, mCE and improvement against numpy.
+//! Errors, their spread over the classes, calibration, ReaL, mCE and improvement against numpy.
 
-use super::{Oracle, numbers};
+use super::{Oracle, fill, numbers};
 use rhobust::metrics::{
-    CORRUPTIONS, ClassErrors, Evaluation, mean_corruption_error, relative_improvement,
+    ALEXNET_CLEAN_ERROR, CORRUPTIONS, ClassErrors, Evaluation, calibration, corruption_table,
+    mean_corruption_error, relative_improvement,
 };
 use serde_json::Value;
 
@@ -51,6 +52,32 @@ fn a_thousand_classes_of_five_images() {
     all.add(&integers(&stored["prediction"]), &labels, None)
         .unwrap();
     check_summary(all.top1(), stored);
+}
+
+#[test]
+fn calibration_in_fifteen_bins() {
+    let oracle = oracle();
+    let stored = oracle.get("balanced");
+    let mut confidences: Vec<f64> = fill::u("metrics.balanced.confidence", 5000)
+        .iter()
+        .map(|u| 0.02 + 0.98 * u.sqrt())
+        .collect();
+    confidences[..3].fill(1.0);
+    let predictions = integers(&stored["prediction"]);
+    let correct: Vec<bool> = (0..5000)
+        .map(|i| predictions[i] == i as i64 % 1000)
+        .collect();
+    let ours = calibration(&confidences, &correct, 15).unwrap();
+    near("ece", ours.ece.unwrap(), &stored["ece"], 1.0);
+    let table = stored["ece_bin_count_accuracy_confidence"]
+        .as_array()
+        .unwrap();
+    assert_eq!(ours.bins.len(), table.len());
+    for (ours, theirs) in ours.bins.iter().zip(table) {
+        assert_eq!(Some(ours.images), theirs[0].as_u64());
+        near("accuracy", ours.accuracy.unwrap(), &theirs[1], 1.0);
+        near("confidence", ours.confidence.unwrap(), &theirs[2], 1.0);
+    }
 }
 
 #[test]
@@ -134,6 +161,22 @@ fn mean_corruption_error_and_plain_mean() {
         .zip(stored["ce_percent"].as_array().unwrap())
     {
         near("corruption error", *ours, theirs, 100.0);
+    }
+
+    near(
+        "AlexNet without corruption",
+        ALEXNET_CLEAN_ERROR,
+        &stored["alexnet_clean_error"],
+        1.0,
+    );
+    let named: Vec<(&str, Vec<f64>)> = names.into_iter().zip(errors).collect();
+    let table = corruption_table(&named, stored["clean_error"].as_f64()).unwrap();
+    near("mce", table.mce.unwrap(), &stored["mce_percent"], 100.0);
+    let relative = &stored["relative_mce_percent"];
+    near("relative mce", table.relative_mce.unwrap(), relative, 100.0);
+    let relative = stored["relative_ce_percent"].as_array().unwrap();
+    for (ours, theirs) in table.corruptions.iter().zip(relative) {
+        near(&ours.name, ours.relative_ce.unwrap(), theirs, 100.0);
     }
 }
 
