@@ -270,6 +270,7 @@ fn sample(of_type: &str) -> &'static str {
         "closure" => "|x| x",
         "batch" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test.batch(2)",
         "split" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test",
+        "evaluation" => "evaluation(2)",
         other => panic!("the test has no value of type {other}"),
     }
 }

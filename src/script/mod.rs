@@ -23,6 +23,7 @@ mod help;
 mod host;
 mod label;
 mod launch;
+mod metrics;
 pub mod names;
 mod nn;
 pub mod options;
@@ -75,6 +76,7 @@ pub fn domains() -> Vec<Domain> {
         ("train", train::module),
         ("data", data::module),
         ("corruption", corruption::module),
+        ("metrics", metrics::module),
         ("run", run::module),
         ("show", show::module),
         ("testing", testing::module),

@@ -4,7 +4,7 @@ use super::host::Host;
 use super::names::a_type;
 use super::{RhaiResultOf, convert};
 use crate::Result;
-use crate::metrics::{self, relative_improvement};
+use crate::metrics::{self, ClassErrors, relative_improvement};
 use crate::report::{self, Cell, Format, Scores, Table};
 use crate::run::Measurement;
 use crate::torch::Tensor;
@@ -16,6 +16,13 @@ use std::rc::Rc;
 /// An evaluation that scripts add batches to.
 #[derive(Clone)]
 pub struct Evaluation(Rc<RefCell<metrics::Evaluation>>);
+
+impl Evaluation {
+    /// The errors by class, by the one label.
+    pub fn counts(&self) -> ClassErrors {
+        self.0.borrow().top1().clone()
+    }
+}
 
 /// A progress bar; none once it is finished.
 #[derive(Clone)]
