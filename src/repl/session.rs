@@ -7,7 +7,7 @@ use super::results;
 use super::scan::{Kind, Piece, scan};
 use super::snapshot::Snapshot;
 use crate::nn::Model;
-use crate::script::declared::{Declared, Function, Named, Outline};
+use crate::script::declared::{Declared, Function, Named, Outline, declared_at_top};
 use crate::script::functions::Functions;
 use crate::script::names::type_word;
 use crate::script::{self, Host, Params, RhaiResultOf, Settings, errors};
@@ -380,7 +380,7 @@ impl Session {
                 };
             }
         };
-        let declared = declared(&ast);
+        let declared = declared_at_top(&ast);
         let weights = self.weights();
         let before = self.moment();
         let ast = self.functions.merge(&ast);
@@ -426,12 +426,12 @@ impl Session {
 
     /// The models among the variables, with a number that grows when their weights change.
     fn weights(&self) -> Vec<(String, Model, i64)> {
-        let variables = self.variables().into_iter();
-        variables
-            .filter_map(|(name, value)| Some((name, value.flatten().try_cast::<Model>()?)))
-            .map(|(name, model)| {
-                let version = model.version();
-                (name, model, version)
+        let variables = self.scope.iter_raw();
+        let named = variables.filter(|(name, ..)| !results::is_name(name));
+        named
+            .filter_map(|(name, _, value)| {
+                let model = value.read_lock::<Model>()?;
+                Some((name.to_owned(), model.clone(), model.version()))
             })
             .collect()
     }
@@ -613,17 +613,6 @@ fn shortened(text: String, elements: usize) -> String {
         Some((end, _)) => format!("{} ... ({elements} elements)", &text[..end]),
         None => text,
     }
-}
-
-/// The variables that the statements of an input declare.
-fn declared(ast: &AST) -> Vec<String> {
-    let statements = ast.statements().iter();
-    statements
-        .filter_map(|statement| match statement {
-            Stmt::Var(var, ..) => Some(var.0.name.to_string()),
-            _ => None,
-        })
-        .collect()
 }
 
 /// Rhai takes `exit()` for success; a session wants to know of it.

@@ -35,18 +35,20 @@ impl Snapshot {
             })
             .collect();
         variables.reverse();
-        let values = || scope.iter_raw().map(|(_, _, value)| value.flatten_clone());
-        let tensors = values().filter_map(|value| value.try_cast::<Tensor>());
-        let models = values().filter_map(|value| value.try_cast::<Model>());
+        let mut gradients = Vec::new();
+        let mut modes = Vec::new();
+        // Looked at in place: a clone of a long array costs as much as the array.
+        for (_, _, value) in scope.iter_raw() {
+            if let Some(tensor) = value.read_lock::<Tensor>() {
+                gradients.push(tensor.grad_state());
+            } else if let Some(model) = value.read_lock::<Model>() {
+                modes.push((model.clone(), model.training()));
+            }
+        }
         Snapshot {
             variables,
-            gradients: tensors.map(|tensor| tensor.grad_state()).collect(),
-            modes: models
-                .map(|model| {
-                    let training = model.training();
-                    (model, training)
-                })
-                .collect(),
+            gradients,
+            modes,
         }
     }
 

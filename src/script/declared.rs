@@ -6,7 +6,7 @@
 use super::host::Host;
 use super::sources::Place;
 use super::tokens::tokens;
-use rhai::{Engine, Token};
+use rhai::{AST, Engine, Stmt, Token};
 
 /// A variable, and where it is declared.
 #[derive(Clone)]
@@ -115,6 +115,17 @@ pub(super) fn outline(engine: &Engine, place: &Place) -> Outline {
         before = &lexeme.token;
     }
     outline
+}
+
+/// The variables and constants that the statements of a text declare outside of all blocks.
+pub fn declared_at_top(ast: &AST) -> Vec<String> {
+    let statements = ast.statements().iter();
+    statements
+        .filter_map(|statement| match statement {
+            Stmt::Var(var, ..) => Some(var.0.name.to_string()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Whether `|` after this token is an operator, not the start of a closure.

@@ -1,6 +1,7 @@
 //! Names that Rhai looks up only when they are reached: constants of the file as `global::NAME`,
 //! and the script's parameters.
 
+use super::super::declared::declared_at_top;
 use super::super::names::did_you_mean;
 use super::Severity;
 use super::files::{File, Problem};
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 
 pub(super) fn check(file: &File, found: &mut Vec<Problem>) {
     let Some(ast) = &file.ast else { return };
-    let constants = top_constants(ast);
+    let constants = declared_at_top(ast);
     let parameters = parameters(file, ast);
     let mut problem = |position: Position, message: String| {
         found.push(Problem {
@@ -22,7 +23,7 @@ pub(super) fn check(file: &File, found: &mut Vec<Problem>) {
     ast.walk(&mut |path: &[ASTNode]| {
         match path.last() {
             Some(ASTNode::Expr(Expr::Variable(variable, _, at)))
-                if is_global(&variable.2) && !constants.contains(variable.1.as_str()) =>
+                if is_global(&variable.2) && !constants.iter().any(|it| *it == variable.1) =>
             {
                 let name = &variable.1;
                 let near = did_you_mean(name, constants.iter().map(String::as_str));
@@ -60,16 +61,6 @@ fn first_property(expression: &Expr) -> Option<(&str, Position)> {
         Expr::Dot(parts, ..) | Expr::Index(parts, ..) => first_property(&parts.lhs),
         _ => None,
     }
-}
-
-fn top_constants(ast: &AST) -> BTreeSet<String> {
-    let statements = ast.statements().iter();
-    statements
-        .filter_map(|statement| match statement {
-            Stmt::Var(var, ..) => Some(var.0.name.to_string()),
-            _ => None,
-        })
-        .collect()
 }
 
 /// `let p = params(#{ ... })` that stays so: `p` and the keys.
