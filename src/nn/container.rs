@@ -1,7 +1,7 @@
 use super::module::{Entry, Module, join};
 use super::watch::Watch;
+use crate::Result;
 use crate::torch::Tensor;
-use crate::{Result, interrupt};
 use std::rc::Rc;
 
 /// Layers one after the other; parameters are named `0.weight`, ... or by the given names.
@@ -36,7 +36,6 @@ impl Module for Sequential {
     fn forward_watched(&self, x: &Tensor, training: bool, watch: &mut Watch) -> Result<Tensor> {
         let mut x = x.clone();
         for (name, layer) in &self.layers {
-            interrupt::check()?;
             x = watch
                 .through(name, &**layer, &x, training)
                 .map_err(|error| error.context(format!("layer {name}, {}", layer.describe())))?;

@@ -10,8 +10,8 @@ use super::module::{Entry, Module, join};
 use super::norm::BatchNorm2d;
 use super::normalize::Normalize;
 use super::watch::Watch;
+use crate::Result;
 use crate::torch::{self, Tensor};
-use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -210,7 +210,6 @@ impl Module for ResNet {
             x = x.max_pool2d(3, 2, 1)?;
         }
         for (at, stage) in self.stages.iter().enumerate() {
-            interrupt::check()?;
             x = watch.through(format_args!("layer{}", at + 1), stage, &x, training)?;
         }
         let features = x.adaptive_avg_pool2d(1)?.flatten(1, -1)?;

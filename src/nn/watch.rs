@@ -1,6 +1,6 @@
 use super::module::Module;
-use crate::Result;
 use crate::torch::Tensor;
+use crate::{Result, interrupt};
 use std::fmt::Display;
 
 /// Follows a forward pass from layer to layer, or only lets it through.
@@ -40,6 +40,8 @@ impl Watch {
         x: &Tensor,
         training: bool,
     ) -> Result<Tensor> {
+        // A layer of a large batch takes most of a second.
+        interrupt::check()?;
         let Some(seen) = &mut self.0 else {
             return layer.forward(x, training);
         };
