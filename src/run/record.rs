@@ -6,6 +6,7 @@ use super::machine::Machine;
 use super::manifest::{Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
 use super::sources::{Source, Sources};
+use super::tensorboard::TensorBoard;
 use crate::files::write_whole;
 use crate::metrics::Evaluation;
 use crate::{Error, Result};
@@ -20,8 +21,9 @@ const RECORD: &str = "record.json";
 const METRICS: &str = "metrics.csv";
 const CLASSES: &str = "classes.csv";
 const SCRIPT: &str = "script";
+const TENSORBOARD: &str = "tensorboard";
 /// All that a record consists of.
-const OWN: [&str; 4] = [RECORD, METRICS, CLASSES, SCRIPT];
+const OWN: [&str; 5] = [RECORD, METRICS, CLASSES, SCRIPT, TENSORBOARD];
 
 /// Rows wait at least this long before the file is written again, except at the end of an
 /// epoch.
@@ -29,13 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Writing takes at most this part of a run's time.
 const SHARE: u32 = 100;
 
-/// A run's folder while the run goes on. Each file in it is complete at any moment.
+/// A run's folder while the run goes on. Each file in it is complete at any moment, but those for
+/// TensorBoard, which grow.
 pub struct Record {
     folder: PathBuf,
     recorded: Recorded,
     sources: Sources,
     measurements: Kept<Measurements>,
     classes: Kept<ClassTable>,
+    board: TensorBoard,
     started: Instant,
     written: Option<Written>,
 }
@@ -99,6 +103,7 @@ impl Record {
             sources,
             measurements: Kept::default(),
             classes: Kept::default(),
+            board: TensorBoard::new(folder.join(TENSORBOARD)),
             started: Instant::now(),
             written: None,
         };
@@ -149,11 +154,12 @@ impl Record {
         self.sources.add(source)
     }
 
-    /// Adds a row to `metrics.csv`, which is written at the end of each epoch and now and then
-    /// in between.
+    /// Adds a row to `metrics.csv` and to the model's TensorBoard events, which are written at the
+    /// end of each epoch and now and then in between.
     pub fn log(&mut self, measurement: Measurement) -> Result<()> {
         let epoch_ends = measurement.kind == "epoch";
-        self.measurements.rows.add(measurement)?;
+        self.measurements.rows.add(measurement.clone())?;
+        self.board.add(&measurement);
         self.measurements.behind = true;
         let due = self.written.as_ref().is_none_or(|written| {
             let patience = if epoch_ends { Duration::ZERO } else { PATIENCE };
@@ -201,6 +207,7 @@ impl Record {
             write_whole(&self.folder.join(CLASSES), &self.classes.rows.encode()?)?;
             self.classes.behind = false;
         }
+        self.board.flush()?;
         self.write_record()?;
         self.written = Some(Written {
             at: Instant::now(),
@@ -375,6 +382,10 @@ mod tests {
             "kind,model,epoch,step,loss\nstep,adv,1,1,1.0\nstep,adv,1,2,0.5\n\
              step,adv,1,3,0.3333333333333333\n"
         );
+        let events: Vec<_> = fs::read_dir(folder.join("tensorboard/adv"))
+            .unwrap()
+            .collect();
+        assert_eq!(events.len(), 1);
         assert_eq!(
             text(&folder, CLASSES),
             "model,condition,class,name,images,errors,error\n\
@@ -467,7 +478,13 @@ mod tests {
         assert!(!record.has_results().unwrap());
         fs::write(folder.path().join("model.safetensors"), "").unwrap();
         assert!(record.has_results().unwrap());
-        for taken in ["record.json", "metrics.csv", "classes.csv", "script/x"] {
+        for taken in [
+            "record.json",
+            "metrics.csv",
+            "classes.csv",
+            "script/x",
+            "tensorboard",
+        ] {
             let message = record.check_free(&folder.path().join(taken));
             let message = message.unwrap_err().to_string();
             assert!(message.contains("uses itself"), "{message}");

@@ -353,7 +353,8 @@ pub mod functions {
         }
     }
 
-    /// Adds a row to the run's `metrics.csv`.
+    /// Adds a row to the run's `metrics.csv`, and to the model's event file for TensorBoard,
+    /// `tensorboard/<model>/`, under tags such as `step/loss`.
     ///
     /// - `kind`: `"step"`, `"epoch"`, or a word of one's own
     /// - `values`: numbers by name; `model` (text), `epoch` and `step` have columns of their own
