@@ -1,5 +1,6 @@
 //! What people look at: tables, the paper's comparison, progress, pictures, plots.
 
+mod gallery;
 mod numbers;
 mod paper;
 pub mod picture;
@@ -7,6 +8,7 @@ pub mod plot;
 mod progress;
 mod table;
 
+pub use gallery::{GALLERY_FILE, Gallery, GalleryExample, write_gallery};
 pub use numbers::{binary_size, precise_duration, short, thousands};
 pub use paper::{Scores, paper_table};
 pub use progress::{Progress, Screen};

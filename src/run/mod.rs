@@ -8,6 +8,8 @@
 mod class_table;
 mod clock;
 mod csv;
+mod ledgers;
+mod lock;
 mod machine;
 mod manifest;
 mod measurements;
@@ -15,6 +17,7 @@ mod record;
 mod sources;
 mod tensorboard;
 
+pub use ledgers::Opened;
 pub use machine::{Machine, available_memory};
 pub use manifest::{Manifest, Recorded, Status};
 pub use measurements::Measurement;

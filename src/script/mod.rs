@@ -23,6 +23,7 @@ mod help;
 mod host;
 mod label;
 mod launch;
+mod ledger;
 mod metrics;
 pub mod names;
 mod nn;
@@ -77,6 +78,7 @@ pub fn domains() -> Vec<Domain> {
         ("data", data::module),
         ("corruption", corruption::module),
         ("metrics", metrics::module),
+        ("ledger", ledger::module),
         ("run", run::module),
         ("show", show::module),
         ("testing", testing::module),
