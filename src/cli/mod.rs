@@ -298,7 +298,7 @@ fn run_tests(test: Test) -> i32 {
     };
     let tell = |result: &str| say(result.trim_end());
     match script::test(test.path, test.filter, settings, tell) {
-        Err(_) if interrupt::requested() => finish(Ending::Interrupted(Vec::new())),
+        Err(_) if interrupt::requested() => finish(Ending::Interrupted(script::Left::default())),
         Err(error) => failed(&format!("error: {error}\n")),
         Ok(outcome) if outcome == script::Outcome::default() => {
             failed("error: no test was found: a test is a function `test_...()` of a script\n")
@@ -365,10 +365,13 @@ fn finish(ending: Ending) -> i32 {
     match ending {
         Ending::Finished => 0,
         Ending::Failed(report) => failed(&report),
-        Ending::Interrupted(checkpoints) => {
+        Ending::Interrupted(left) => {
             eprintln!("interrupted");
-            for name in checkpoints {
+            for name in left.checkpoints {
                 eprintln!("checkpoint in the run folder: {name}");
+            }
+            if let Some(folder) = left.resumable {
+                eprintln!("to go on: rhobust run --resume {}", folder.display());
             }
             INTERRUPTED
         }

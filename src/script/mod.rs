@@ -47,7 +47,7 @@ mod unknown;
 pub use check::{Checked, Finding, Severity, check};
 pub use engine::{MAX_SOURCE, engine};
 pub use host::{Host, Settings, read_script};
-pub use launch::{Ending, describe, run};
+pub use launch::{Ending, Left, describe, run};
 pub use params::Params;
 pub use resolver::stdlib;
 pub use sources::{Place, Source};
