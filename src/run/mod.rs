@@ -15,6 +15,7 @@ mod record;
 mod sources;
 mod tensorboard;
 
+pub use clock::utc;
 pub use machine::{Machine, available_memory};
 pub use manifest::{Manifest, Recorded, Status};
 pub use measurements::Measurement;
