@@ -38,6 +38,11 @@ enum Command {
     /// Look for mistakes in a script and what it imports, without running it
     Check(Check),
     /// Probe a few batches of a script: how many passes, bytes and hours a run takes, what it fills
+    ///
+    /// The script runs in a temporary folder, which is removed. Loops over `split.batches(...)` end
+    /// after a few batches: two or more where a loop is the first of its kind, one where it is, say,
+    /// a later epoch. What the whole loop takes is extrapolated. Everything else the script does in
+    /// full, loops of its own making too.
     Estimate(Estimate),
     /// Run the tests in scripts: every function test_...() after the statements of its file
     Test(Test),
@@ -136,20 +141,10 @@ struct Repl {
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  \
+#[command(after_help = "Examples:\n  \
     rhobust estimate scripts/paper.rhai\n  \
     rhobust estimate scripts/adv_plus.rhai --set data=/data/imagenet --device cuda\n  \
-    rhobust estimate scripts/adv.rhai --json | jq .total.seconds",
-    after_long_help = "The script runs in a temporary folder, which is removed. Loops over \
-    `split.batches(...)` end after a few batches: three or more where a loop is the first of its \
-    kind, one for a later epoch. What such a loop costs is extrapolated by its images, its time \
-    without the first batch. All else the script does in full, loops of its own making too.\n\n\
-    Examples:\n  \
-    rhobust estimate scripts/paper.rhai\n  \
-    rhobust estimate scripts/adv_plus.rhai --set data=/data/imagenet --device cuda\n  \
-    rhobust estimate scripts/adv.rhai --json | jq .total.seconds"
-)]
+    rhobust estimate scripts/adv.rhai --json | jq .total.seconds")]
 struct Estimate {
     /// The script, a .rhai file
     script: PathBuf,

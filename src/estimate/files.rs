@@ -1,13 +1,14 @@
 //! What a run leaves on disk.
 
 use super::cost::Cost;
+use crate::ledger;
 use std::fs;
 use std::path::Path;
 
 /// Of what a run writes, that which has a row for each step or each image, so that a probe sees
 /// little of it.
 const BY_STEP: [&str; 2] = ["metrics.csv", "tensorboard"];
-const BY_IMAGE: [&str; 1] = ["ledger"];
+const BY_IMAGE: [&str; 1] = [ledger::FOLDER];
 
 /// Bytes that the run writes into its folder: what the probe wrote into `folder`, and as many
 /// more rows as there will be. `measured` is what the probe spent, `total` what the run will.
