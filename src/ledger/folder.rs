@@ -32,11 +32,12 @@ fn file_name(name: &str) -> String {
     }
 }
 
-/// All ledgers of the run in `run`, by model and condition; none where it kept none.
+/// All ledgers of the run in `run`, by model and condition; none where it kept none. `may_read`
+/// is asked about each file.
 ///
 /// # Errors
 /// `Invalid` with the path for a folder that cannot be read or a ledger that is damaged.
-pub fn read_all(run: &Path) -> Result<Vec<Ledger>> {
+pub fn read_all(run: &Path, may_read: &dyn Fn(&Path) -> Result<()>) -> Result<Vec<Ledger>> {
     let mut ledgers = Vec::new();
     for folder in entries(&run.join(FOLDER))? {
         if !folder.is_dir() {
@@ -44,6 +45,7 @@ pub fn read_all(run: &Path) -> Result<Vec<Ledger>> {
         }
         for file in entries(&folder)? {
             if file.extension().is_some_and(|it| it == "parquet") {
+                may_read(&file)?;
                 ledgers.push(Ledger::read(&file)?);
             }
         }

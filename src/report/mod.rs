@@ -1,5 +1,6 @@
 //! What people look at: tables, the paper's comparison, progress, pictures, plots.
 
+mod gallery;
 mod numbers;
 mod paper;
 pub mod picture;
@@ -8,6 +9,7 @@ mod progress;
 mod table;
 
 pub use numbers::{binary_size, duration, precise_duration, short, thousands};
+pub use gallery::{GALLERY_FILE, Gallery, GalleryExample, write_gallery};
 pub use paper::{Scores, paper_table};
 pub use progress::{Progress, Screen};
 pub use table::{Cell, Format, Row, Table};

@@ -3,7 +3,7 @@
 
 use super::table::{Cell, Table};
 use crate::Result;
-use crate::metrics::{ClassErrors, Evaluation, relative_improvement};
+use crate::metrics::{ClassErrors, CorruptionError, Evaluation, relative_improvement};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// One model's column.
@@ -14,6 +14,8 @@ pub struct Scores<'a> {
     pub model: &'a str,
     pub clean: &'a Evaluation,
     pub attacked: &'a Evaluation,
+    /// Of all 15 corruptions, where they were measured.
+    pub corrupted: Option<&'a CorruptionError>,
 }
 
 const BASE: &str = "Adv";
@@ -29,6 +31,16 @@ struct Published {
     enhanced: Option<f64>,
     /// By how many percent Adv+ lies below Adv.
     improvement: Option<f64>,
+}
+
+type Of = fn(&CorruptionError) -> f64;
+
+fn mce(errors: &CorruptionError) -> f64 {
+    errors.mce
+}
+
+fn mean_error(errors: &CorruptionError) -> f64 {
+    errors.mean_error
 }
 
 /// A condition: what a row is called, where its counts are, what was published.
@@ -60,6 +72,21 @@ pub fn paper_table(
     for it in &conditions {
         let cells = layout.fractions(it, ClassErrors::error, it.error);
         table.row(it.name, cells)?;
+    }
+    if scores.iter().any(|it| it.corrupted.is_some()) {
+        table.heading("Error under the 15 corruptions, %");
+        let published = Published {
+            enhanced: Some(0.6643),
+            improvement: Some(6.97),
+        };
+        let none = Published::default();
+        for (name, of, published) in [
+            ("mCE, by AlexNet's errors", mce as Of, published),
+            ("plain mean", mean_error as Of, none),
+        ] {
+            let values = scores.iter().map(|it| it.corrupted.map(of));
+            table.row(name, layout.percentages(values.collect(), published))?;
+        }
     }
     table.heading("Imbalance, %: population standard deviation of the class errors");
     for it in &conditions {
@@ -203,7 +230,10 @@ impl<'a> Layout<'a> {
         published: Published,
     ) -> Vec<Cell> {
         let of_model = |it: &Scores<'a>| (condition.errors)(it).and_then(&value);
-        let values: Vec<Option<f64>> = self.scores.iter().map(of_model).collect();
+        self.percentages(self.scores.iter().map(of_model).collect(), published)
+    }
+
+    fn percentages(&self, values: Vec<Option<f64>>, published: Published) -> Vec<Cell> {
         let mut cells: Vec<Cell> = values.iter().map(|value| Cell::percent(*value)).collect();
         if let Some((base, new)) = self.comparison {
             let both = values[base].zip(values[new]);
@@ -291,6 +321,7 @@ mod tests {
                 model: models[i],
                 clean: &clean[i],
                 attacked: &attacked[i],
+                corrupted: None,
             })
             .collect();
         let table = paper_table("On shapes", "PGD-40", &scores, &names()).unwrap();
@@ -319,6 +350,28 @@ mod tests {
     }
 
     #[test]
+    fn corruptions_beside_the_paper() {
+        let clean = evaluation([1, 0, 0], false);
+        let corrupted = [[0.5; 5], [0.25; 5]].map(|row| {
+            let rows = vec![row.to_vec(); 15];
+            crate::metrics::mean_corruption_error(&rows).unwrap()
+        });
+        let scores: Vec<Scores> = std::iter::zip(["Adv", "Adv+"], &corrupted)
+            .map(|(model, corrupted)| Scores {
+                model,
+                clean: &clean,
+                attacked: &clean,
+                corrupted: Some(corrupted),
+            })
+            .collect();
+        let table = paper_table("", "PGD-40", &scores, &names()).unwrap();
+        let row = |name| shown(cells(&table, "Error under the 15", name));
+        assert_eq!(row("plain mean"), ["50.00", "25.00", "+50.00", "–", "–"]);
+        let mce = row("mCE, by AlexNet's errors");
+        assert_eq!(mce[2..], ["+50.00", "66.43", "+6.97"]);
+    }
+
+    #[test]
     fn no_improvement_on_nothing() {
         let none = evaluation([0, 0, 0], false);
         let some = evaluation([1, 0, 0], false);
@@ -326,6 +379,7 @@ mod tests {
             model,
             clean: it,
             attacked: it,
+            corrupted: None,
         });
         let table = paper_table("", "PGD-5", &scores, &names()).unwrap();
         // Published numbers belong to PGD-40 only.
@@ -342,6 +396,7 @@ mod tests {
             model: "mine",
             clean: &some,
             attacked: &some,
+            corrupted: None,
         }];
         let table = paper_table("", "PGD-40", &scores, &names()).unwrap();
         assert_eq!(table.columns, ["mine"]);
@@ -355,6 +410,7 @@ mod tests {
             model: "Adv",
             clean: &some,
             attacked: &some,
+            corrupted: None,
         };
         let refused = |scores: &[Scores], names: &[String]| {
             paper_table("", "PGD-40", scores, names)

@@ -8,6 +8,8 @@
 mod class_table;
 mod clock;
 mod csv;
+mod ledgers;
+mod lock;
 mod machine;
 mod manifest;
 mod measurements;
@@ -16,6 +18,7 @@ mod sources;
 mod tensorboard;
 
 pub use clock::utc;
+pub use ledgers::Opened;
 pub use machine::{Machine, available_memory};
 pub use manifest::{Manifest, Recorded, Status};
 pub use measurements::Measurement;

@@ -2,12 +2,15 @@
 
 use super::class_table::ClassTable;
 use super::clock::utc;
+use super::ledgers::{Ledgers, Opened};
+use super::lock::{self, Lock};
 use super::machine::Machine;
-use super::manifest::{Manifest, Recorded, Status};
+use super::manifest::{self, Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
 use super::sources::{Source, Sources};
 use super::tensorboard::TensorBoard;
 use crate::files::write_whole;
+use crate::ledger::{self, About};
 use crate::metrics::Evaluation;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
@@ -17,13 +20,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-const RECORD: &str = "record.json";
+const RECORD: &str = manifest::FILE;
 const METRICS: &str = "metrics.csv";
 const CLASSES: &str = "classes.csv";
 const SCRIPT: &str = "script";
 const TENSORBOARD: &str = "tensorboard";
-/// All that a record consists of.
-const OWN: [&str; 5] = [RECORD, METRICS, CLASSES, SCRIPT, TENSORBOARD];
+const GALLERY: &str = "gallery";
+/// What every record has, whatever the script does.
+const ALWAYS: [&str; 5] = [RECORD, METRICS, CLASSES, SCRIPT, lock::FILE];
+/// What it may have besides.
+const RESULTS: [&str; 3] = [TENSORBOARD, ledger::FOLDER, GALLERY];
 
 /// Rows wait at least this long before the file is written again, except at the end of an
 /// epoch.
@@ -40,7 +46,12 @@ pub struct Record {
     measurements: Kept<Measurements>,
     classes: Kept<ClassTable>,
     board: TensorBoard,
+    ledgers: Ledgers,
     started: Instant,
+    /// The seconds that the runs took which this one resumes.
+    before: f64,
+    /// Keeps other runs out of the folder.
+    _lock: Lock,
     written: Option<Written>,
 }
 
@@ -76,36 +87,86 @@ impl Record {
         refuse_used(folder)?;
         fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
         claim(folder)?;
+        let lock = Lock::of(folder)?;
+        Record::begin(folder, lock, manifest, None)
+    }
 
+    /// Goes on with the run in `folder`, which did not finish: its ledgers are filled up, all
+    /// else is made anew.
+    ///
+    /// # Errors
+    /// `Invalid` for a folder without a record, a run that finished or still goes on, and a
+    /// script that is another now.
+    pub fn resume(folder: &Path, manifest: Manifest) -> Result<Self> {
+        let lock = Lock::of(folder)?;
+        let earlier = Recorded::read(folder)?;
+        let shown = folder.display();
+        ensure!(
+            earlier.status != Status::Finished,
+            "{shown}: this run finished; there is nothing to resume"
+        );
+        let copy = earlier.script_copy.as_deref().unwrap_or_default();
+        let then = fs::read_to_string(folder.join(copy)).ok();
+        let now = manifest.sources.first().map(|source| &source.text);
+        ensure!(
+            then.as_ref() == now,
+            "{shown}: the script has changed since this run began; put back {copy} from its \
+             folder, or run the changed one anew"
+        );
+        Record::begin(folder, lock, manifest, Some(earlier))
+    }
+
+    fn begin(
+        folder: &Path,
+        lock: Lock,
+        manifest: Manifest,
+        earlier: Option<Recorded>,
+    ) -> Result<Self> {
         let script = manifest.sources.first().map(|source| source.path.clone());
         let sources = Sources::create(folder.join(SCRIPT), manifest.sources)?;
+        let mut recorded = Recorded {
+            format: 1,
+            status: Status::Running,
+            error: None,
+            script: script.map(|path| path.display().to_string()),
+            script_copy: None,
+            directory: manifest.directory,
+            command_line: manifest.command_line,
+            parameters: manifest.parameters,
+            seed: manifest.seed,
+            device: manifest.device,
+            threads: manifest.threads,
+            versions: manifest.versions,
+            machine: Machine::read(),
+            notes: Map::new(),
+            started: utc(SystemTime::now()),
+            resumed: Vec::new(),
+            ended: None,
+            wall_seconds: None,
+            timings: BTreeMap::new(),
+        };
+        let resumes = earlier.is_some();
+        let mut before = 0.0;
+        if let Some(earlier) = earlier {
+            let now = std::mem::replace(&mut recorded.started, earlier.started);
+            recorded.resumed = earlier.resumed;
+            recorded.resumed.push(now);
+            recorded.notes = earlier.notes;
+            recorded.timings = earlier.timings;
+            before = earlier.wall_seconds.unwrap_or(0.0);
+        }
         let mut record = Record {
             folder: folder.to_owned(),
-            recorded: Recorded {
-                format: 1,
-                status: Status::Running,
-                error: None,
-                script: script.map(|path| path.display().to_string()),
-                script_copy: None,
-                command_line: manifest.command_line,
-                parameters: manifest.parameters,
-                seed: manifest.seed,
-                device: manifest.device,
-                threads: manifest.threads,
-                versions: manifest.versions,
-                machine: Machine::read(),
-                notes: Map::new(),
-                started: utc(SystemTime::now()),
-                ended: None,
-                wall_seconds: None,
-                timings: BTreeMap::new(),
-            },
+            recorded,
             sources,
             measurements: Kept::default(),
             classes: Kept::default(),
             board: TensorBoard::new(folder.join(TENSORBOARD)),
+            ledgers: Ledgers::new(folder, resumes),
             started: Instant::now(),
+            before,
             written: None,
+            _lock: lock,
         };
         record.measurements.behind = true;
         record.classes.behind = true;
@@ -129,9 +190,9 @@ impl Record {
             return Ok(());
         };
         let first = inside.components().next();
+        let mut own = ALWAYS.iter().chain(&RESULTS);
         ensure!(
-            !OWN.iter()
-                .any(|name| first == Path::new(name).components().next()),
+            !own.any(|name| first == Path::new(name).components().next()),
             "`{}` is a name that the run record uses itself; choose another",
             inside.display()
         );
@@ -182,6 +243,18 @@ impl Record {
         self.flush()
     }
 
+    /// The ledger for a model under a condition, which a resumed run may have begun before.
+    pub fn ledger(&mut self, about: About) -> Result<Opened> {
+        self.ledgers.open(about)
+    }
+
+    /// The folder for the pictures of a model under a condition.
+    pub fn gallery(&self, model: &str, condition: &str) -> PathBuf {
+        let ledger = ledger::path_in(&self.folder, model, condition).with_extension("");
+        let inside = ledger.strip_prefix(self.folder.join(ledger::FOLDER));
+        self.folder.join(GALLERY).join(inside.unwrap_or(&ledger))
+    }
+
     /// Notes a convention, a threat model or the like under `key`; the last value stays.
     pub fn note(&mut self, key: &str, value: Value) -> Result<()> {
         self.recorded.notes.insert(key.to_owned(), value);
@@ -225,7 +298,7 @@ impl Record {
         let failed = |error| Error::io(&self.folder, &error);
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            if !OWN.iter().any(|own| name == *own) {
+            if !ALWAYS.iter().any(|own| name == *own) {
                 return Ok(true);
             }
         }
@@ -243,7 +316,7 @@ impl Record {
             Ending::Interrupted => (Status::Interrupted, None),
         };
         self.recorded.ended = Some(utc(SystemTime::now()));
-        self.recorded.wall_seconds = Some(self.started.elapsed().as_secs_f64());
+        self.recorded.wall_seconds = Some(self.before + self.started.elapsed().as_secs_f64());
         self.flush()
     }
 
@@ -318,6 +391,7 @@ mod tests {
         };
         let versions = [("rhobust", "0.1.0"), ("libtorch", "2.11.0")];
         Manifest {
+            directory: None,
             sources: vec![source],
             command_line: vec!["rhobust".into(), "run".into(), "scripts/adv.rhai".into()],
             parameters: Map::from_iter([("eps".into(), 0.03.into()), ("data".into(), "s".into())]),
