@@ -9,7 +9,7 @@ use super::marks;
 use crate::report::Table;
 use crate::torch;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// The first loop of a kind goes on for so many batches, the first of which warms up ...
@@ -37,8 +37,9 @@ struct State {
     ahead: Cost,
     /// The progress bars that are shown, the innermost last.
     titles: Vec<String>,
-    /// The kinds of loops met so far.
-    kinds: HashSet<String>,
+    /// The kinds of loops met so far, and whether their first batch has other passes than the
+    /// rest: an evaluation keeps pictures of some images.
+    kinds: HashMap<String, bool>,
     /// How many loops are under way, one inside the other.
     depth: usize,
     loops: Vec<Probed>,
@@ -91,7 +92,7 @@ impl Probe {
             noted: Cost::default(),
             ahead: Cost::default(),
             titles: Vec::new(),
-            kinds: HashSet::new(),
+            kinds: HashMap::new(),
             depth: 0,
             loops: Vec::new(),
             tables: Vec::new(),
@@ -132,9 +133,11 @@ impl Probe {
         let kind = numberless(&format!("{title} {what}"));
         let began = state.now();
         state.depth += 1;
+        let known = state.kinds.get(&kind).copied();
         Loop {
             probe: self.clone(),
-            first: state.kinds.insert(kind.clone()),
+            first: known.is_none(),
+            uneven: known.unwrap_or(false),
             title,
             kind,
             length,
@@ -201,7 +204,10 @@ pub struct Loop {
     probe: Probe,
     title: String,
     kind: String,
+    /// Whether this is the first loop of its kind.
     first: bool,
+    /// Whether the first batch is known to be another than the rest.
+    uneven: bool,
     length: Length,
     began: Cost,
     batches: Vec<Batch>,
@@ -256,13 +262,29 @@ impl Loop {
         let took = (self.probe.0.borrow().now() - self.began).seconds;
         let (batches, seconds) = match self.first {
             true => (BATCHES, AT_LEAST),
-            false => (1, LATER_AT_LEAST),
+            false => (1 + usize::from(self.uneven), LATER_AT_LEAST),
         };
         let n = self.batches.len();
         self.seen() >= self.length.images
             || (n >= batches && took >= seconds)
             || (n >= 2 && took >= SLOW)
             || (n >= 1 && took >= VERY_SLOW)
+    }
+
+    /// The batches that the rest of the loop is like.
+    fn steady(&self) -> &[Batch] {
+        match (self.first || self.uneven) && self.batches.len() > 1 {
+            true => &self.batches[1..],
+            false => &self.batches,
+        }
+    }
+
+    fn first_is_another(&self) -> bool {
+        let passes = |it: &Batch| (it.cost.forward + it.cost.backward) / it.images as f64;
+        match &self.batches[..] {
+            [first, second, ..] => passes(first) != passes(second),
+            _ => false,
+        }
     }
 
     /// Sets the clock to the end of the loop: of the whole of it, or where the script left it.
@@ -275,23 +297,16 @@ impl Loop {
             true => self.length.images - seen,
             false => 0,
         };
-        let measured: Cost = self.batches.iter().map(|it| it.cost).sum();
-        let mut cost = measured;
+        let mut cost: Cost = self.batches.iter().map(|it| it.cost).sum();
         if left > 0 && seen > 0 {
-            // Everything but the time is the same in the first batch.
-            let rest = measured * (left as f64 / seen as f64);
-            let steady = match self.first && self.batches.len() > 1 {
-                true => &self.batches[1..],
-                false => &self.batches[..],
-            };
-            let seconds: f64 = steady.iter().map(|it| it.cost.seconds).sum();
+            let steady = self.steady();
             let images: usize = steady.iter().map(|it| it.images).sum();
-            cost += Cost {
-                seconds: seconds * left as f64 / images as f64,
-                ..rest
-            };
+            let measured: Cost = steady.iter().map(|it| it.cost).sum();
+            cost += measured * (left as f64 / images as f64);
         }
+        let uneven = self.first && self.first_is_another();
         let state = &mut *self.probe.0.borrow_mut();
+        *state.kinds.entry(self.kind.clone()).or_default() |= uneven;
         state.depth -= 1;
         let spent = state.now() - self.began;
         state.ahead += cost - spent;
@@ -398,6 +413,18 @@ mod tests {
         assert_eq!(loops[0].kind, loops[1].kind);
         assert_eq!(probe.total().seconds, 30.0);
         assert_eq!(probe.measured().seconds, 15.0);
+    }
+
+    #[test]
+    fn what_only_the_first_batch_does_is_not_extrapolated() {
+        let (probe, meter) = probe();
+        for (epoch, batches) in [(1, 3), (2, 2), (3, 2)] {
+            let mut all = probe.begin(&format!("epoch {epoch}"), length(100, 0));
+            let body = |n| spend(&meter, 1.0, if n == 0 { 30.0 } else { 10.0 });
+            assert_eq!(walk(&mut all, || (), body), batches);
+            let done = probe.loops().pop().unwrap();
+            assert_eq!(done.cost.forward, 120.0);
+        }
     }
 
     #[test]

@@ -115,8 +115,8 @@ impl Estimate {
         table.row("in all", cells(&counts, self.total))?;
         table.note(
             "Forward and backward are the passes of models, in images. Of each loop the probe ran \
-             the first batches and extrapolated: passes and bytes by the images, time without the \
-             first batch of loops of a new kind. Everything else it did in full.",
+             the first batches and extrapolated from them by the images, without the first batch \
+             in loops of a new kind, which warms up. Everything else it did in full.",
         );
         Ok(table)
     }

@@ -1,7 +1,7 @@
 //! A run in a temporary folder that goes over a few batches of each loop only, to tell what the
 //! whole run will take.
 
-use super::launch::{Ending, compile_and_run, recorded};
+use super::launch::{Ending, Left, compile_and_run, recorded};
 use super::{Host, Settings, engine, errors, thread};
 use crate::estimate::{Circumstances, Cost, Estimate, Probe};
 use crate::torch::{self, Device};
@@ -85,7 +85,7 @@ fn probe(settings: Settings, verbose: bool) -> Result<(Option<Estimate>, Ending)
     let engine = engine(host.clone());
     let ending = match compile_and_run(&host, &engine) {
         Ok(()) => Ending::Finished,
-        Err(_) if interrupt::requested() => Ending::Interrupted(Vec::new()),
+        Err(_) if interrupt::requested() => Ending::Interrupted(Left::default()),
         Err(error) => Ending::Failed(errors::report(&engine, &error)),
     };
     if host.run_folder().is_none() {

@@ -95,7 +95,6 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn add(
-        context: NativeCallContext,
         evaluation: Evaluation,
         predictions: Tensor,
         y: Tensor,
@@ -103,9 +102,6 @@ pub mod functions {
     ) -> RhaiResultOf<()> {
         let predictions = classes("predictions", &predictions)?;
         let (labels, correct) = (classes("y", &y)?, sets(correct)?);
-        if let Some(probe) = Host::of(&context).probe() {
-            probe.count_evaluated(labels.len());
-        }
         let mut counts = evaluation.0.borrow_mut();
         Ok(counts.add(&predictions, &labels, correct.as_deref())?)
     }
