@@ -184,7 +184,7 @@ fn evaluate_and_compare_run() {
         "mCE, by AlexNet's errors",
         "relative mCE",
         "calibration",
-        "PGD-2, eps 0.0039",
+        "PGD-2, eps 0.003922",
     ] {
         assert!(stdout.contains(part), "{part}: {stdout}");
     }
