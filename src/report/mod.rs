@@ -9,7 +9,7 @@ mod progress;
 mod table;
 
 pub use gallery::{GALLERY_FILE, Gallery, GalleryExample, write_gallery};
-pub use numbers::{binary_size, precise_duration, short, thousands};
+pub use numbers::{binary_size, duration, precise_duration, short, thousands};
 pub use paper::{Scores, paper_table};
 pub use progress::{Progress, Screen};
 pub use table::{Cell, Format, Row, Table};
