@@ -1,6 +1,8 @@
 //! What people look at: tables, the paper's comparison, progress, pictures, plots.
 
+pub mod figure;
 mod numbers;
+pub mod page;
 mod paper;
 pub mod picture;
 pub mod plot;

@@ -3,7 +3,7 @@
 
 use super::table::{Cell, Table};
 use crate::Result;
-use crate::metrics::{ClassErrors, Evaluation, relative_improvement};
+use crate::metrics::{ClassErrors, CorruptionTable, Evaluation, relative_improvement};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// One model's column.
@@ -13,7 +13,10 @@ pub struct Scores<'a> {
     /// improvement is shown, beside the paper's.
     pub model: &'a str,
     pub clean: &'a Evaluation,
-    pub attacked: &'a Evaluation,
+    /// `None` where the model was not attacked.
+    pub attacked: Option<&'a Evaluation>,
+    /// `None` where it was measured under no corruption.
+    pub corruptions: Option<&'a CorruptionTable>,
 }
 
 const BASE: &str = "Adv";
@@ -39,6 +42,34 @@ struct Condition<'a> {
     imbalance: Published,
 }
 
+/// How a row comes from the table of corruptions.
+type CorruptionValue = fn(&CorruptionTable) -> Option<f64>;
+
+/// The paper's mCE, which it does not define further, and the plain mean: always both.
+const CORRUPTION_ROWS: [(&str, CorruptionValue, Published); 2] = [
+    (
+        "mCE, by AlexNet's errors",
+        |it| it.mce,
+        Published {
+            enhanced: Some(0.6643),
+            improvement: Some(6.97),
+        },
+    ),
+    (
+        "corruptions, plain mean",
+        |it| it.mean_error,
+        Published {
+            enhanced: None,
+            improvement: None,
+        },
+    ),
+];
+
+/// Whether some of the benchmark's corruptions are missing.
+fn partial(table: &CorruptionTable) -> bool {
+    !table.missing.is_empty()
+}
+
 /// The paper's table for `scores`: errors, imbalance and worst class under each condition, and
 /// how Adv+ improves on Adv. `attack` names the attack of the `attacked` evaluations, as in
 /// `PGD-40`; `class_names` has a name for each class.
@@ -60,6 +91,15 @@ pub fn paper_table(
     for it in &conditions {
         let cells = layout.fractions(it, ClassErrors::error, it.error);
         table.row(it.name, cells)?;
+    }
+    if scores.iter().any(|it| it.corruptions.is_some()) {
+        for (label, value, published) in CORRUPTION_ROWS {
+            let of_model = |it: &Scores| it.corruptions.and_then(value);
+            table.row(label, layout.numbers(of_model, published))?;
+        }
+        if scores.iter().any(|it| it.corruptions.is_some_and(partial)) {
+            table.note("mCE and mean over the corruptions that were measured, fewer than the 15.");
+        }
     }
     table.heading("Imbalance, %: population standard deviation of the class errors");
     for it in &conditions {
@@ -114,7 +154,7 @@ fn check(scores: &[Scores], class_names: &[String]) -> Result<()> {
             "`scores` must have one column for each model, got two for `{}`",
             it.model
         );
-        for evaluation in [it.clean, it.attacked] {
+        for evaluation in [Some(it.clean), it.attacked].into_iter().flatten() {
             ensure!(
                 evaluation.classes() == classes,
                 "the evaluations of `{}` must have {classes} classes like `class_names`, got {}",
@@ -153,9 +193,12 @@ fn conditions<'a>(attack: &'a str, scores: &[Scores]) -> Vec<Condition<'a>> {
             Published::default()
         }
     };
+    if scores.iter().all(|it| it.attacked.is_none()) {
+        return all;
+    }
     all.push(Condition {
         name: attack,
-        errors: |scores| Some(scores.attacked.top1()),
+        errors: |scores| scores.attacked.map(Evaluation::top1),
         error: under_attack(published(Some(0.3270), Some(53.50))),
         imbalance: under_attack(published(None, Some(2.79))),
     });
@@ -202,7 +245,15 @@ impl<'a> Layout<'a> {
         value: impl Fn(&ClassErrors) -> Option<f64>,
         published: Published,
     ) -> Vec<Cell> {
-        let of_model = |it: &Scores<'a>| (condition.errors)(it).and_then(&value);
+        self.numbers(|it| (condition.errors)(it).and_then(&value), published)
+    }
+
+    /// A row of numbers, fractions.
+    fn numbers(
+        &self,
+        of_model: impl Fn(&Scores<'a>) -> Option<f64>,
+        published: Published,
+    ) -> Vec<Cell> {
         let values: Vec<Option<f64>> = self.scores.iter().map(of_model).collect();
         let mut cells: Vec<Cell> = values.iter().map(|value| Cell::percent(*value)).collect();
         if let Some((base, new)) = self.comparison {
@@ -290,7 +341,8 @@ mod tests {
             .map(|i| Scores {
                 model: models[i],
                 clean: &clean[i],
-                attacked: &attacked[i],
+                attacked: Some(&attacked[i]),
+                corruptions: None,
             })
             .collect();
         let table = paper_table("On shapes", "PGD-40", &scores, &names()).unwrap();
@@ -325,7 +377,8 @@ mod tests {
         let scores = [("Adv", &none), ("Adv+", &some)].map(|(model, it)| Scores {
             model,
             clean: it,
-            attacked: it,
+            attacked: Some(it),
+            corruptions: None,
         });
         let table = paper_table("", "PGD-5", &scores, &names()).unwrap();
         // Published numbers belong to PGD-40 only.
@@ -341,7 +394,8 @@ mod tests {
         let scores = [Scores {
             model: "mine",
             clean: &some,
-            attacked: &some,
+            attacked: Some(&some),
+            corruptions: None,
         }];
         let table = paper_table("", "PGD-40", &scores, &names()).unwrap();
         assert_eq!(table.columns, ["mine"]);
@@ -354,7 +408,8 @@ mod tests {
         let one = Scores {
             model: "Adv",
             clean: &some,
-            attacked: &some,
+            attacked: Some(&some),
+            corruptions: None,
         };
         let refused = |scores: &[Scores], names: &[String]| {
             paper_table("", "PGD-40", scores, names)

@@ -7,7 +7,7 @@
 
 mod class_table;
 mod clock;
-mod csv;
+pub(crate) mod csv;
 mod machine;
 mod manifest;
 mod measurements;

@@ -459,7 +459,8 @@ pub mod functions {
             .map(|(model, clean, attacked)| Scores {
                 model,
                 clean,
-                attacked,
+                attacked: Some(attacked),
+                corruptions: None,
             })
             .collect();
         let names = convert::strings("class_names", class_names)?;

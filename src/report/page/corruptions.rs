@@ -1,0 +1,127 @@
+//! Errors under corruptions: 15 times 5, the mCE by AlexNet's errors and the plain mean.
+
+use super::block::{Block, Section};
+use super::name::{slug, spoken};
+use super::study::{Model, Study};
+use crate::Result;
+use crate::metrics::{CORRUPTIONS, CorruptionTable, SEVERITIES};
+use crate::report::figure::{Data, Figure, Heat, HeatRow, heat_map};
+use crate::report::{Cell, Table};
+use crate::run::csv;
+use maud::html;
+
+type Rows = Vec<(String, [Option<f64>; SEVERITIES])>;
+
+pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Section>> {
+    let measured: Vec<(&Model, Rows)> = study
+        .models
+        .iter()
+        .map(|it| (it, in_order(it.corruption_errors())))
+        .filter(|it| !it.1.is_empty())
+        .collect();
+    if measured.is_empty() {
+        if !study.models.is_empty() {
+            missing.push(
+                "Corruptions: evaluate::corruptions(model, split, #{ ... }) measures all 15 at \
+                 five severities."
+                    .into(),
+            );
+        }
+        return Ok(None);
+    }
+    let mut tables = Vec::new();
+    for (model, _) in &measured {
+        let table = model.corruption_table(study.clean())?;
+        let lacking = table.as_ref().map_or(CORRUPTIONS.len(), |it| it.missing.len());
+        if lacking > 0 {
+            missing.push(format!(
+                "{}: {lacking} of the 15 corruptions do not have all five severities, so its \
+                 means compare with no one else's.",
+                model.name
+            ));
+        }
+        tables.push((*model, table));
+    }
+    let figures = measured.iter().map(|(model, rows)| heat(model, rows));
+    Ok(Some(Section {
+        id: "corruptions",
+        title: "Corruptions",
+        blocks: vec![
+            Block::Text(html! {
+                p {
+                    "Error in % at severities 1 to 5, each measured on all images. The mCE divides each \
+                     corruption's mean error by AlexNet's on ImageNet-C and says little of other \
+                     data; the plain mean, which some papers call mCE, stands beside it."
+                }
+            }),
+            Block::Panels(figures.collect()),
+            Block::sheet("corruptions", "corruption", table(&tables)?),
+        ],
+    }))
+}
+
+/// The benchmark's first, in its order.
+fn in_order(mut rows: Rows) -> Rows {
+    let place = |name: &str| CORRUPTIONS.iter().position(|it| it.0 == name);
+    rows.sort_by_key(|it| place(&it.0).unwrap_or(CORRUPTIONS.len()));
+    rows
+}
+
+fn heat(model: &Model, rows: &Rows) -> Figure {
+    let severities: Vec<String> = (1..=SEVERITIES).map(|it| it.to_string()).collect();
+    let mut data = Data::new(["corruption", "severity", "error"]);
+    for (name, errors) in rows {
+        for (severity, error) in severities.iter().zip(errors) {
+            let fields = vec![name.clone(), severity.clone(), csv::number(*error)];
+            data.rows.push(fields);
+        }
+    }
+    let row = |(name, errors): &(String, [Option<f64>; SEVERITIES])| {
+        let all: Option<Vec<f64>> = errors.iter().copied().collect();
+        HeatRow {
+            name: spoken(name),
+            values: errors.to_vec(),
+            mean: all.map(|it| it.iter().sum::<f64>() / it.len() as f64),
+        }
+    };
+    heat_map(Heat {
+        name: format!("corruptions-{}", slug(&model.name)),
+        title: format!("{}: error under corruptions, %", model.name),
+        description: "A field for each corruption and severity; deeper is worse.".into(),
+        columns: severities,
+        rows: rows.iter().map(row).collect(),
+        data,
+    })
+}
+
+fn table(tables: &[(&Model, Option<CorruptionTable>)]) -> Result<Table> {
+    let tables: Vec<(&Model, &CorruptionTable)> = tables
+        .iter()
+        .filter_map(|it| Some((it.0, it.1.as_ref()?)))
+        .collect();
+    let columns = tables.iter().map(|it| it.0.name.clone()).collect();
+    let mut table = Table::new("", columns);
+    let mut row = |label: &str, value: &dyn Fn(&CorruptionTable) -> Option<f64>| {
+        let cells = tables.iter().map(|it| Cell::percent(value(it.1)));
+        table.row(label, cells.collect())
+    };
+    row("mCE, by AlexNet's errors", &|it| it.mce)?;
+    row("mean error, plain", &|it| it.mean_error)?;
+    row("relative mCE", &|it| it.relative_mce)?;
+    for severity in 0..SEVERITIES {
+        let label = format!("mean error, severity {}", severity + 1);
+        row(&label, &|it| it.by_severity.map(|all| all[severity]))?;
+    }
+    for (name, _) in CORRUPTIONS {
+        let ce = |it: &CorruptionTable| it.corruptions.iter().find(|it| it.name == name)?.ce;
+        if tables.iter().any(|it| ce(it.1).is_some()) {
+            row(&format!("CE {}", spoken(name)), &ce)?;
+        }
+    }
+    table.note(
+        "All in %. CE: a corruption's mean error divided by AlexNet's. Relative mCE: what is \
+         added to the clean error, divided by what is added to AlexNet's. The means are over \
+         those of the 15 corruptions that have all five severities.",
+    );
+    Ok(table)
+}
