@@ -16,6 +16,7 @@ pub mod torch;
 pub mod attack;
 pub mod data;
 pub mod label;
+pub mod ledger;
 pub mod metrics;
 pub mod nn;
 pub mod report;

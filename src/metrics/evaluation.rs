@@ -47,14 +47,7 @@ impl Evaluation {
         correct_sets: Option<&[Vec<i64>]>,
     ) -> Result<()> {
         let n = labels.len();
-        ensure!(
-            predictions.len() == n,
-            "`predictions` must be [{n}] like `labels`, got [{}]",
-            predictions.len()
-        );
         let classes = self.classes();
-        let predicted = all_classes("predictions", predictions, classes)?;
-        let truth = all_classes("labels", labels, classes)?;
         if let Some(sets) = correct_sets {
             ensure!(
                 sets.len() == n,
@@ -65,11 +58,39 @@ impl Evaluation {
                 all_classes("correct_sets", set, classes)?;
             }
         }
+        let verdict = |(set, prediction): (&Vec<i64>, &i64)| {
+            (!set.is_empty()).then(|| set.contains(prediction))
+        };
+        let verdicts: Option<Vec<_>> =
+            correct_sets.map(|sets| sets.iter().zip(predictions).map(verdict).collect());
+        self.add_judged(predictions, labels, verdicts.as_deref())
+    }
+
+    /// Counts a batch of which it is known whether each prediction lies in the image's set of
+    /// correct classes: `None` for an image whose set is empty.
+    ///
+    /// # Errors
+    /// As for [`Evaluation::add`].
+    pub fn add_judged(
+        &mut self,
+        predictions: &[i64],
+        labels: &[i64],
+        verdicts: Option<&[Option<bool>]>,
+    ) -> Result<()> {
+        let n = labels.len();
+        ensure!(
+            predictions.len() == n,
+            "`predictions` must be [{n}] like `labels`, got [{}]",
+            predictions.len()
+        );
+        let classes = self.classes();
+        let predicted = all_classes("predictions", predictions, classes)?;
+        let truth = all_classes("labels", labels, classes)?;
         if n == 0 {
             return Ok(());
         }
         ensure!(
-            self.top1.images() == 0 || self.real.is_some() == correct_sets.is_some(),
+            self.top1.images() == 0 || self.real.is_some() == verdicts.is_some(),
             "`correct_sets` must come with every batch of an evaluation or with none"
         );
 
@@ -77,12 +98,12 @@ impl Evaluation {
             self.top1.count(class, prediction != class);
             *self.confusion.entry((class, prediction)).or_default() += 1;
         }
-        if let Some(sets) = correct_sets {
+        if let Some(verdicts) = verdicts {
             let real = self.real.get_or_insert_with(|| ClassErrors::new(classes));
-            for ((&class, prediction), set) in truth.iter().zip(predictions).zip(sets) {
-                match set.is_empty() {
-                    true => self.without_correct_label += 1,
-                    false => real.count(class, !set.contains(prediction)),
+            for (&class, verdict) in truth.iter().zip(verdicts) {
+                match verdict {
+                    None => self.without_correct_label += 1,
+                    Some(right) => real.count(class, !right),
                 }
             }
         }

@@ -1,0 +1,90 @@
+//! Where the ledgers of a run lie: `ledger/<model>/<condition>.parquet`.
+
+use super::rows::Ledger;
+use crate::{Error, Result};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Below the run's folder.
+pub const FOLDER: &str = "ledger";
+
+/// The file of a model's ledger for a condition, in the folder of a run.
+pub fn path_in(run: &Path, model: &str, condition: &str) -> PathBuf {
+    let file = format!("{}.parquet", file_name(condition));
+    run.join(FOLDER).join(file_name(model)).join(file)
+}
+
+/// A name as a file may have it everywhere. One that had to be altered gets a hash, so that two
+/// names never share a file.
+fn file_name(name: &str) -> String {
+    const LONGEST: usize = 80;
+    let allowed = |it: char| it.is_alphanumeric() || " +-_.,=()".contains(it);
+    let kept: String = name
+        .chars()
+        .map(|it| if allowed(it) { it } else { '_' })
+        .take(LONGEST)
+        .collect();
+    let kept = kept.trim_matches(['.', ' ']).to_owned();
+    match kept == name && !kept.is_empty() {
+        true => kept,
+        false => format!("{kept}-{}", &blake3::hash(name.as_bytes()).to_hex()[..8]),
+    }
+}
+
+/// All ledgers of the run in `run`, by model and condition; none where it kept none.
+///
+/// # Errors
+/// `Invalid` with the path for a folder that cannot be read or a ledger that is damaged.
+pub fn read_all(run: &Path) -> Result<Vec<Ledger>> {
+    let mut ledgers = Vec::new();
+    for folder in entries(&run.join(FOLDER))? {
+        if !folder.is_dir() {
+            continue;
+        }
+        for file in entries(&folder)? {
+            if file.extension().is_some_and(|it| it == "parquet") {
+                ledgers.push(Ledger::read(&file)?);
+            }
+        }
+    }
+    Ok(ledgers)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |error| Error::io(folder, &error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let paths = entries.map(|entry| Ok(entry.map_err(failed)?.path()));
+    let mut paths = paths.collect::<Result<Vec<_>>>()?;
+    // Temporary files of a run under way begin with a dot.
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with('.')
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_files_of_their_own() {
+        let path = |model, condition| path_in(Path::new("run"), model, condition);
+        assert_eq!(
+            path("Adv+", "PGD-40, eps 0.03"),
+            Path::new("run/ledger/Adv+/PGD-40, eps 0.03.parquet")
+        );
+        for odd in ["../../x", "a/b", "", "..", ".", " "] {
+            let path = path("m", odd);
+            assert!(path.starts_with("run/ledger/m"), "{}", path.display());
+            assert_eq!(path.components().count(), 4, "{}", path.display());
+        }
+        assert_ne!(path("m", "a/b"), path("m", "a_b"));
+        assert_ne!(path("m", "a/b"), path("m", "a:b"));
+    }
+}
