@@ -12,6 +12,6 @@ mod judge;
 mod rows;
 
 pub use about::{About, Kind};
-pub use folder::{FOLDER, path_in, read_all};
+pub use folder::{FOLDER, files, path_in, read_all};
 pub use judge::{Judged, judge};
 pub use rows::{Ledger, Row};

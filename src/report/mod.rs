@@ -2,7 +2,7 @@
 
 pub mod figure;
 mod numbers;
-pub mod page;
+mod page;
 mod paper;
 pub mod picture;
 pub mod plot;
@@ -10,6 +10,7 @@ mod progress;
 mod table;
 
 pub use numbers::{binary_size, precise_duration, short, thousands};
+pub use page::write_report;
 pub use paper::{Scores, paper_table};
 pub use progress::{Progress, Screen};
 pub use table::{Cell, Format, Row, Table};

@@ -24,10 +24,7 @@ pub fn change_bars(given: Change) -> Figure {
     let left = (names.fold(0.0, f64::max) + 14.0).clamp(40.0, 132.0);
     let bottom = TOP + ROW * given.classes.len() as f64;
     let changes = || given.classes.iter().map(|it| 100.0 * it.1);
-    let marks = ticks(
-        changes().fold(0.0, f64::min),
-        changes().fold(0.0, f64::max),
-    );
+    let marks = ticks(changes().fold(0.0, f64::min), changes().fold(0.0, f64::max));
     let right = WIDTH - VALUE - 4.0;
     let x = Scale {
         from: marks[0],

@@ -40,7 +40,11 @@ pub fn heat_map(given: Heat) -> Figure {
                 text class="muted middle" x=(n(x + cell / 2.0)) y=(n(y + 16.0)) { "–" }
             };
         };
-        let text = if value > DEEP { "middle deep" } else { "middle" };
+        let text = if value > DEEP {
+            "middle deep"
+        } else {
+            "middle"
+        };
         html! {
             rect.cell x=(n(x + 0.5)) y=(n(y + 0.5)) width=(n(cell - 1.0)) height=(n(ROW - 1.0))
                 fill-opacity=(n(value.clamp(0.0, 1.0))) {}

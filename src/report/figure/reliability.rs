@@ -41,7 +41,13 @@ pub fn reliability(given: Reliability) -> Figure {
             high: TOP,
         },
     );
-    let most = it.bins.iter().map(|bin| bin.images).max().unwrap_or(0).max(1) as f64;
+    let most = it
+        .bins
+        .iter()
+        .map(|bin| bin.images)
+        .max()
+        .unwrap_or(0)
+        .max(1) as f64;
     let base = BOTTOM + 24.0 + COUNTS;
     let drawing = html! {
         text.muted x="2" y="12" { "accuracy, %" }
@@ -107,8 +113,12 @@ mod tests {
         });
         let drawn = figure.drawing.0;
         // The upper bin: half of 220 units high, a quarter of them missing.
-        assert!(drawn.contains("class=\"mark\" x=\"216.75\" y=\"134\" width=\"168.5\" height=\"110\""));
-        assert!(drawn.contains("class=\"gap\" x=\"216.75\" y=\"79\" width=\"168.5\" height=\"55\""));
+        assert!(
+            drawn.contains("class=\"mark\" x=\"216.75\" y=\"134\" width=\"168.5\" height=\"110\"")
+        );
+        assert!(
+            drawn.contains("class=\"gap\" x=\"216.75\" y=\"79\" width=\"168.5\" height=\"55\"")
+        );
         assert!(drawn.contains("ECE 25.00 %"));
     }
 }

@@ -5,9 +5,7 @@ use super::name::slug;
 use super::study::{Model, Study};
 use crate::Result;
 use crate::metrics::{ClassErrors, Evaluation};
-use crate::report::figure::{
-    Axis, ClassBars, Curve, Curves, Data, Figure, class_bars, curves,
-};
+use crate::report::figure::{Axis, ClassBars, Curve, Curves, Data, Figure, class_bars, curves};
 use crate::report::{Cell, Table};
 use crate::run::csv;
 
@@ -104,7 +102,8 @@ fn bars(view: &View, names: &[String]) -> Figure {
     let mut data = Data::new(["class"].into_iter().chain(models));
     for (name, row) in &classes {
         let fields = row.iter().map(|it| csv::number(*it));
-        data.rows.push([name.clone()].into_iter().chain(fields).collect());
+        data.rows
+            .push([name.clone()].into_iter().chain(fields).collect());
     }
     class_bars(ClassBars {
         name: format!("classes-{}", slug(&view.name)),
@@ -180,7 +179,11 @@ fn extremes(view: &View, names: &[String]) -> Result<Table> {
         table.heading(heading);
         for at in 0..LISTED {
             let cells = sorted.iter().map(|classes| {
-                let at = if best { classes.len().checked_sub(at + 1) } else { Some(at) };
+                let at = if best {
+                    classes.len().checked_sub(at + 1)
+                } else {
+                    Some(at)
+                };
                 let it = at.and_then(|at| classes.get(at));
                 Cell::Text(it.map_or(String::new(), |it| {
                     format!("{} ({:.1})", names[it.class], 100.0 * it.error)

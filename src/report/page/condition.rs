@@ -1,13 +1,13 @@
 //! A model under one condition.
 
-use crate::metrics::{Evaluation, wilson_interval};
-use crate::run::{Kind, Ledger, LedgerAbout, Row};
 use crate::Result;
+use crate::ledger::{About, Kind, Ledger, Row};
+use crate::metrics::{Evaluation, wilson_interval};
 use std::collections::BTreeMap;
 
 /// What a ledger says, counted.
 pub struct Condition {
-    pub about: LedgerAbout,
+    pub about: About,
     pub evaluation: Evaluation,
     /// The examples; of corruptions, which no section looks at one by one, none are kept.
     pub rows: Vec<Row>,
@@ -22,19 +22,18 @@ pub struct Pairs {
 }
 
 impl Condition {
-    pub fn new(ledger: Ledger) -> Result<Self> {
-        let evaluation = ledger.evaluation()?;
-        let Ledger { about, mut rows } = ledger;
-        let done = rows.len();
-        if about.kind == Kind::Corruption {
-            rows = Vec::new();
-        }
-        Ok(Condition {
+    pub fn of(ledger: &Ledger) -> Self {
+        let about = ledger.about().clone();
+        let rows = match about.kind {
+            Kind::Corruption => Vec::new(),
+            Kind::Clean | Kind::Attack => ledger.rows().to_vec(),
+        };
+        Condition {
             about,
-            evaluation,
+            evaluation: ledger.evaluation().clone(),
             rows,
-            done,
-        })
+            done: ledger.len(),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -57,14 +56,20 @@ impl Condition {
     pub fn error(&self) -> Result<Option<(f64, f64, f64)>> {
         let counts = self.evaluation.top1();
         let limits = wilson_interval(counts.errors(), counts.images(), 0.95)?;
-        Ok(counts.error().zip(limits).map(|(error, limits)| (error, limits.low, limits.high)))
+        Ok(counts
+            .error()
+            .zip(limits)
+            .map(|(error, limits)| (error, limits.low, limits.high)))
     }
 
     /// The predictions of this and another condition on the examples that both have; `None`
     /// where they have none in common or their labels differ.
     pub fn pairs(&self, other: &Condition) -> Option<Pairs> {
         let theirs: BTreeMap<_, &Row> = other.rows.iter().map(|it| (it.example, it)).collect();
-        let both = self.rows.iter().filter_map(|it| Some((it, *theirs.get(&it.example)?)));
+        let both = self
+            .rows
+            .iter()
+            .filter_map(|it| Some((it, *theirs.get(&it.example)?)));
         let mut pairs = Pairs {
             labels: Vec::new(),
             a: Vec::new(),

@@ -32,7 +32,9 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
     let mut tables = Vec::new();
     for (model, _) in &measured {
         let table = model.corruption_table(study.clean())?;
-        let lacking = table.as_ref().map_or(CORRUPTIONS.len(), |it| it.missing.len());
+        let lacking = table
+            .as_ref()
+            .map_or(CORRUPTIONS.len(), |it| it.missing.len());
         if lacking > 0 {
             missing.push(format!(
                 "{}: {lacking} of the 15 corruptions do not have all five severities, so its \

@@ -21,6 +21,8 @@ mod spill;
 mod study;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use crate::Result;
 use block::Section;

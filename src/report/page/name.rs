@@ -9,7 +9,11 @@ pub fn run_names(folders: &[PathBuf]) -> Vec<String> {
     let end = |folder: &Path, parts: usize| -> String {
         let all: Vec<_> = folder.iter().collect();
         let from = all.len().saturating_sub(parts);
-        all[from..].iter().collect::<PathBuf>().display().to_string()
+        all[from..]
+            .iter()
+            .collect::<PathBuf>()
+            .display()
+            .to_string()
     };
     let most = folders.iter().map(|it| it.iter().count()).max();
     let apart = |parts: &usize| {

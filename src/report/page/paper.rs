@@ -51,12 +51,7 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
     }))
 }
 
-fn table(
-    study: &Study,
-    models: &[&Model],
-    names: Vec<&str>,
-    clean: &str,
-) -> Result<Option<Table>> {
+fn table(study: &Study, models: &[&Model], names: Vec<&str>, clean: &str) -> Result<Option<Table>> {
     let corruptions = models.iter().map(|it| it.corruption_table(Some(clean)));
     let corruptions: Vec<_> = corruptions.collect::<Result<_>>()?;
     let attack = study.attack();

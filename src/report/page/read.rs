@@ -1,6 +1,8 @@
 //! What a run folder holds.
 
-use crate::run::{Ledger, Recorded, read_ledgers};
+use super::condition::Condition;
+use crate::ledger::{self, Ledger};
+use crate::run::Recorded;
 use crate::{Error, Result};
 use serde::Deserialize;
 use std::fs;
@@ -10,7 +12,7 @@ pub struct RunFolder {
     pub folder: PathBuf,
     pub recorded: Recorded,
     pub logged: Vec<Logged>,
-    pub ledgers: Vec<Ledger>,
+    pub conditions: Vec<Condition>,
     pub pictures: Vec<Pictures>,
 }
 
@@ -68,18 +70,23 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 pub fn read_run(folder: &Path) -> Result<RunFolder> {
     let shown = folder.display();
     ensure!(folder.exists(), "{shown}: there is no such run");
-    ensure!(folder.is_dir(), "{shown} must be the folder of a run, is a file");
+    ensure!(
+        folder.is_dir(),
+        "{shown} must be the folder of a run, is a file"
+    );
     let record = folder.join("record.json");
     ensure!(
         record.is_file(),
         "{shown} is no run: it has no record.json; `rhobust run` writes such a folder, \
          runs/SCRIPT-TIME or what --out says"
     );
+    let ledgers = ledger::files(folder)?.into_iter();
+    let conditions = ledgers.map(|file| Ok(Condition::of(&Ledger::read(&file)?)));
     Ok(RunFolder {
         folder: folder.to_owned(),
         recorded: read_json(&record)?,
         logged: read_logged(&folder.join("metrics.csv"))?,
-        ledgers: read_ledgers(folder)?,
+        conditions: conditions.collect::<Result<_>>()?,
         pictures: read_gallery(&folder.join("gallery"))?,
     })
 }
@@ -103,7 +110,10 @@ fn read_logged(path: &Path) -> Result<Vec<Logged>> {
     let columns = reader.headers().map_err(wrong)?.clone();
     let first: Vec<&str> = columns.iter().take(4).collect();
     if first != ["kind", "model", "epoch", "step"] {
-        return Err(damaged(path, "its columns are not those of a run's metrics"));
+        return Err(damaged(
+            path,
+            "its columns are not those of a run's metrics",
+        ));
     }
     let mut rows = Vec::new();
     for (at, row) in reader.records().enumerate() {

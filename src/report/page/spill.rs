@@ -60,7 +60,11 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
                     "{} → {}, {}: the classes that lose most, and to which",
                     it.a.name, it.b.name, it.condition
                 ),
-                vec![Block::sheet(format!("losses-{}", it.slug()), "class", table)],
+                vec![Block::sheet(
+                    format!("losses-{}", it.slug()),
+                    "class",
+                    table,
+                )],
             ));
         }
     }
@@ -99,7 +103,10 @@ fn moves<'a>(study: &'a Study, missing: &mut Vec<String>) -> Result<Vec<Move<'a>
 
 impl Move<'_> {
     fn slug(&self) -> String {
-        slug(&format!("{}-{}-{}", self.a.name, self.b.name, self.condition))
+        slug(&format!(
+            "{}-{}-{}",
+            self.a.name, self.b.name, self.condition
+        ))
     }
 
     fn title(&self) -> String {

@@ -4,8 +4,8 @@ use super::condition::Condition;
 use super::name::{rank, run_names};
 use super::read::RunFolder;
 use crate::Result;
+use crate::ledger::Kind;
 use crate::metrics::{CorruptionTable, SEVERITIES, corruption_table};
-use crate::run::{Kind, Ledger};
 use std::mem;
 
 pub struct Study {
@@ -47,7 +47,7 @@ impl Study {
         let class_names = same_classes(&runs)?;
         let mut models = Vec::new();
         for (run, folder) in runs.iter_mut().enumerate() {
-            add_models(&mut models, run, mem::take(&mut folder.ledgers))?;
+            add_models(&mut models, run, mem::take(&mut folder.conditions));
         }
         models.sort_by_key(|it: &Model| rank(&it.own_name));
         let own: Vec<String> = models.iter().map(|it| it.own_name.clone()).collect();
@@ -76,9 +76,7 @@ impl Study {
     /// The names of conditions besides corruptions, clean ones first.
     pub fn conditions(&self) -> Vec<&str> {
         let all = self.models.iter().flat_map(|it| &it.conditions);
-        let mut all: Vec<&Condition> = all
-            .filter(|it| it.about.kind != Kind::Corruption)
-            .collect();
+        let mut all: Vec<&Condition> = all.filter(|it| it.about.kind != Kind::Corruption).collect();
         all.sort_by_key(|it| it.about.kind != Kind::Clean);
         let mut names: Vec<&str> = Vec::new();
         for it in all {
@@ -145,7 +143,9 @@ impl Model {
             let (Some(name), Some(severity)) = (&about.corruption, about.severity) else {
                 continue;
             };
-            let Some(column) = usize::from(severity).checked_sub(1).filter(|at| *at < SEVERITIES)
+            let Some(column) = usize::from(severity)
+                .checked_sub(1)
+                .filter(|at| *at < SEVERITIES)
             else {
                 continue;
             };
@@ -181,10 +181,9 @@ impl Model {
     }
 }
 
-fn add_models(models: &mut Vec<Model>, run: usize, ledgers: Vec<Ledger>) -> Result<()> {
-    for ledger in ledgers {
-        let name = ledger.about.model.clone();
-        let condition = Condition::new(ledger)?;
+fn add_models(models: &mut Vec<Model>, run: usize, conditions: Vec<Condition>) {
+    for condition in conditions {
+        let name = condition.about.model.clone();
         let known = models
             .iter_mut()
             .find(|it| it.run == run && it.own_name == name);
@@ -199,17 +198,18 @@ fn add_models(models: &mut Vec<Model>, run: usize, ledgers: Vec<Ledger>) -> Resu
             }),
         }
     }
-    Ok(())
 }
 
 /// The classes that all ledgers have.
-fn same_classes(runs: &[RunFolder]) -> Result<Vec<String>> {
+fn same_classes<'a>(runs: &'a [RunFolder]) -> Result<Vec<String>> {
     let all = || {
-        let of_run = |run| {
+        let of_run = |run: &'a RunFolder| {
             let RunFolder {
-                folder, ledgers, ..
+                folder, conditions, ..
             } = run;
-            ledgers.iter().map(move |it| (folder, &it.about.class_names))
+            conditions
+                .iter()
+                .map(move |it| (folder, &it.about.class_names))
         };
         runs.iter().flat_map(of_run)
     };
