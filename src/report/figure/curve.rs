@@ -42,14 +42,16 @@ const TOP: f64 = 24.0;
 const PLOT: f64 = 210.0;
 const LEFT: f64 = 46.0;
 const LABEL_GAP: f64 = 15.0;
+/// How much wider bold letters are.
+const BOLD: f64 = 1.15;
 
 /// Draws lines, each named at its end where there are several.
 pub fn curves(given: Curves) -> Figure {
     let Curves { curves: all, .. } = &given;
     let several = all.len() > 1;
-    let names = all.iter().map(|it| width(&it.name).min(92.0));
+    let names = all.iter().map(|it| (BOLD * width(&it.name)).min(100.0));
     let margin = match several {
-        true => names.fold(0.0, f64::max) + 12.0,
+        true => names.fold(0.0, f64::max) + 15.0,
         false => 14.0,
     };
     let (right, bottom) = (WIDTH - margin, TOP + PLOT);
@@ -105,7 +107,7 @@ pub fn curves(given: Curves) -> Figure {
                 (one(curve))
                 @if several {
                     text.named x=(n(right + 7.0)) y=(n(place + 4.0)) {
-                        title { (curve.name) } (fitted(&curve.name, margin - 8.0))
+                        title { (curve.name) } (fitted(&curve.name, (margin - 11.0) / BOLD))
                     }
                 }
             }

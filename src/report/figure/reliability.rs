@@ -75,7 +75,7 @@ pub fn reliability(given: Reliability) -> Figure {
         (line("axis", (LEFT, base), (RIGHT, base)))
         text x=(n(LEFT + 10.0)) y=(n(TOP + 18.0)) { "ECE " (percent(it.ece)) }
         text x=(n(LEFT + 10.0)) y=(n(TOP + 35.0)) { "RMS " (percent(it.rms)) }
-        text class="muted end" x=(n(LEFT - 6.0)) y=(n(base - COUNTS / 2.0 + 4.0)) { "images" }
+        text.muted x="0" y=(n(base - COUNTS / 2.0 + 4.0)) { "images" }
         text class="muted middle" x=(n((LEFT + RIGHT) / 2.0)) y=(n(base + 17.0)) {
             "confidence, %"
         }

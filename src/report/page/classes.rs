@@ -29,15 +29,13 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
         return Ok(None);
     }
     let few = study.class_names.len() <= FEW;
+    let names = &study.class_names;
     let mut blocks = Vec::new();
-    let mut figures = Vec::new();
-    for view in &views {
-        if few {
-            figures.push(bars(view, &study.class_names));
-        }
-        figures.push(sorted(view));
+    if few {
+        let figures = views.iter().map(|view| bars(view, names));
+        blocks.push(Block::Panels(figures.collect()));
     }
-    blocks.push(Block::Panels(figures));
+    blocks.push(Block::Panels(views.iter().map(sorted).collect()));
     if !few {
         for view in &views {
             blocks.push(Block::Folded(

@@ -4,6 +4,7 @@ use super::block::{Block, Section};
 use super::name::{slug, spoken};
 use super::study::{Model, Study};
 use crate::Result;
+use crate::ledger::Kind;
 use crate::metrics::{CORRUPTIONS, CorruptionTable, SEVERITIES};
 use crate::report::figure::{Data, Figure, Heat, HeatRow, heat_map};
 use crate::report::{Cell, Table};
@@ -44,6 +45,7 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
         }
         tables.push((*model, table));
     }
+    let parts = parts(study);
     let figures = measured.iter().map(|(model, rows)| heat(model, rows));
     Ok(Some(Section {
         id: "corruptions",
@@ -51,13 +53,23 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
         blocks: vec![
             Block::Text(html! {
                 p {
-                    "Error in % at severities 1 to 5, each measured on all images. The mCE divides each \
-                     corruption's mean error by AlexNet's on ImageNet-C and says little of other \
+                    "Error in % at severities 1 to 5. The mCE divides each corruption's mean error by AlexNet's on ImageNet-C and says little of other \
                      data; the plain mean, which some papers call mCE, stands beside it."
+                }
+                @if !parts.is_empty() {
+                    p.warning { "On a part of the images so far: " (parts.join("; ")) "." }
                 }
             }),
             Block::Panels(figures.collect()),
-            Block::sheet("corruptions", "corruption", table(&tables)?),
+            Block::sheet("corruptions", "mean", means(&tables)?),
+            Block::Folded(
+                "Each corruption beside AlexNet's".into(),
+                vec![Block::sheet(
+                    "corruption-errors",
+                    "corruption",
+                    each(&tables)?,
+                )],
+            ),
         ],
     }))
 }
@@ -96,34 +108,78 @@ fn heat(model: &Model, rows: &Rows) -> Figure {
     })
 }
 
-fn table(tables: &[(&Model, Option<CorruptionTable>)]) -> Result<Table> {
+type Tables<'a> = [(&'a Model, Option<CorruptionTable>)];
+
+/// A table with a column for each model, to be filled row by row.
+fn filled(
+    tables: &Tables,
+    rows: &[(String, &dyn Fn(&CorruptionTable) -> Option<f64>)],
+) -> Result<Table> {
     let tables: Vec<(&Model, &CorruptionTable)> = tables
         .iter()
         .filter_map(|it| Some((it.0, it.1.as_ref()?)))
         .collect();
     let columns = tables.iter().map(|it| it.0.name.clone()).collect();
     let mut table = Table::new("", columns);
-    let mut row = |label: &str, value: &dyn Fn(&CorruptionTable) -> Option<f64>| {
-        let cells = tables.iter().map(|it| Cell::percent(value(it.1)));
-        table.row(label, cells.collect())
-    };
-    row("mCE, by AlexNet's errors", &|it| it.mce)?;
-    row("mean error, plain", &|it| it.mean_error)?;
-    row("relative mCE", &|it| it.relative_mce)?;
-    for severity in 0..SEVERITIES {
-        let label = format!("mean error, severity {}", severity + 1);
-        row(&label, &|it| it.by_severity.map(|all| all[severity]))?;
-    }
-    for (name, _) in CORRUPTIONS {
-        let ce = |it: &CorruptionTable| it.corruptions.iter().find(|it| it.name == name)?.ce;
-        if tables.iter().any(|it| ce(it.1).is_some()) {
-            row(&format!("CE {}", spoken(name)), &ce)?;
+    for (label, value) in rows {
+        let values: Vec<Option<f64>> = tables.iter().map(|it| value(it.1)).collect();
+        if values.iter().any(Option::is_some) {
+            table.row(label, values.into_iter().map(Cell::percent).collect())?;
         }
     }
+    Ok(table)
+}
+
+fn means(tables: &Tables) -> Result<Table> {
+    let severities: Vec<_> = (0..SEVERITIES)
+        .map(|at| move |it: &CorruptionTable| it.by_severity.map(|all| all[at]))
+        .collect();
+    let mut rows: Vec<(String, &dyn Fn(&CorruptionTable) -> Option<f64>)> = vec![
+        ("mCE, by AlexNet's errors".into(), &|it| it.mce),
+        ("plain mean of the errors".into(), &|it| it.mean_error),
+        ("relative mCE".into(), &|it| it.relative_mce),
+    ];
+    for (at, severity) in severities.iter().enumerate() {
+        rows.push((format!("plain mean, severity {}", at + 1), severity));
+    }
+    let mut table = filled(tables, &rows)?;
     table.note(
-        "All in %. CE: a corruption's mean error divided by AlexNet's. Relative mCE: what is \
-         added to the clean error, divided by what is added to AlexNet's. The means are over \
-         those of the 15 corruptions that have all five severities.",
+        "All in %. Relative mCE: what is added to the clean error, divided by what is added to \
+         AlexNet's. The means are over those of the 15 corruptions that have all five severities.",
     );
     Ok(table)
+}
+
+fn each(tables: &Tables) -> Result<Table> {
+    let values: Vec<_> = CORRUPTIONS
+        .iter()
+        .map(|(name, _)| {
+            move |it: &CorruptionTable| it.corruptions.iter().find(|it| it.name == *name)?.ce
+        })
+        .collect();
+    let rows: Vec<(String, &dyn Fn(&CorruptionTable) -> Option<f64>)> = CORRUPTIONS
+        .iter()
+        .zip(&values)
+        .map(|((name, _), value)| (spoken(name), value as _))
+        .collect();
+    let mut table = filled(tables, &rows)?;
+    table.note("A corruption's mean error divided by AlexNet's, in %.");
+    Ok(table)
+}
+
+/// Corruptions that were measured on a part of the images so far.
+fn parts(study: &Study) -> Vec<String> {
+    const NAMED: usize = 6;
+    let mut parts = Vec::new();
+    for model in &study.models {
+        let some = model.conditions.iter();
+        let some = some.filter(|it| it.about.kind == Kind::Corruption && !it.complete());
+        parts.extend(some.map(|it| format!("{}, {}: {}", model.name, it.name(), it.images())));
+    }
+    if parts.len() > NAMED {
+        let more = parts.len() - NAMED;
+        parts.truncate(NAMED);
+        parts.push(format!("and {more} more"));
+    }
+    parts
 }

@@ -36,7 +36,7 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
     if figures.is_empty() {
         missing.push(
             "Training curves: the runs logged no epochs; train::fit of std/train does, and \
-             log(#{ ... }) for loops of your own."
+             log_metrics for loops of your own."
                 .into(),
         );
         return Ok(None);

@@ -177,10 +177,11 @@ fn link(name: &str, ending: &str, kind: &str, bytes: &[u8]) -> Markup {
 
 fn sheet(it: &Sheet) -> Result<Markup> {
     let table = &it.table;
-    let text = |cell: &Cell| matches!(cell, Cell::Text(text) if !is_number(text));
+    // A column stands as text unless it has numbers.
     let of_text = |column: usize| {
-        let mut cells = table.rows.iter().filter_map(|row| row.cells.get(column));
-        cells.any(text)
+        let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
+        cells.clone().all(|cell| matches!(cell, Cell::Text(_)))
+            && cells.clone().any(|cell| !is_number(&cell.to_string()))
     };
     let classes: Vec<&str> = (0..table.columns.len())
         .map(|column| if of_text(column) { "text" } else { "number" })

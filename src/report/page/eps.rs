@@ -183,8 +183,8 @@ fn figure(family: &Family) -> Figure {
         Some("normalized") => "eps, standard deviations".to_owned(),
         _ => format!(
             "eps, pixels of [0, 1] ({} = {}/255)",
-            short(most),
-            short(255.0 * most)
+            trimmed(most),
+            trimmed(255.0 * most)
         ),
     };
     curves(Curves {
@@ -202,4 +202,13 @@ fn figure(family: &Family) -> Figure {
         curves: lines,
         data,
     })
+}
+
+/// Four digits at most.
+fn trimmed(value: f64) -> String {
+    let text = short(value);
+    match text.contains('.') && !text.contains('e') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }

@@ -78,7 +78,7 @@ fn card(it: &Picture, name: &dyn Fn(i64) -> String, times: &str) -> Markup {
     };
     let picture = |bytes: &[u8], what: &str| {
         let data = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes));
-        html! { img src=(data) alt=(format!("{label}, {what}")) loading="lazy"; }
+        html! { img src=(data) alt=(format!("{label}, {what}")); }
     };
     html! {
         figure.card {

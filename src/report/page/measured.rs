@@ -3,6 +3,7 @@
 use super::block::{Block, Section};
 use super::study::Study;
 use crate::Result;
+use crate::ledger::Kind;
 use crate::metrics::{Bootstrap, Sampling, bootstrap_imbalance};
 use crate::report::{Cell, Table};
 use maud::html;
@@ -72,7 +73,8 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
         );
     }
     for model in &study.models {
-        for it in model.conditions.iter().filter(|it| !it.complete()) {
+        let parts = model.conditions.iter().filter(|it| !it.complete());
+        for it in parts.filter(|it| it.about.kind != Kind::Corruption) {
             missing.push(format!(
                 "{}, {}: {} images; run the evaluation again into the same folder to complete it.",
                 model.name,
@@ -89,7 +91,8 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
                 p {
                     "Top-1 error with Wilson's 95 % interval; imbalance, the population standard \
                      deviation of the class errors, with the basic bootstrap interval of 1000 \
-                     resamples within classes."
+                     resamples within classes. Of few images in each class the imbalance is larger \
+                     by chance alone; the interval makes up for that and can lie below it."
                 }
             }),
             Block::sheet("measured", "model", table),

@@ -38,7 +38,12 @@ pub fn rank(model: &str) -> usize {
 /// A name for a file: small letters, digits and dashes.
 pub fn slug(text: &str) -> String {
     let mut slug = String::new();
-    for letter in text.replace('+', "-plus").to_lowercase().chars() {
+    for letter in text
+        .replace('+', "-plus")
+        .replace('∞', "inf")
+        .to_lowercase()
+        .chars()
+    {
         match letter.is_ascii_alphanumeric() {
             true => slug.push(letter),
             false if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),

@@ -55,8 +55,8 @@ pub fn section(study: &Study, _: &mut Vec<String>) -> Result<Option<Section>> {
             Block::Text(html! {
                 p {
                     "Accuracy against confidence, the largest probability, in " (BINS) " bins of \
-                     equal width; the pale red is the gap between the two. ECE weighs the gaps by \
-                     images, RMS their squares."
+                     equal width; the outlined part is the gap between the two. ECE weighs the gaps \
+                     by images, RMS their squares."
                 }
             }),
             Block::Panels(figures),
