@@ -271,6 +271,9 @@ fn sample(of_type: &str) -> &'static str {
         "batch" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test.batch(2)",
         "split" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test",
         "evaluation" => "evaluation(2)",
+        "ledger" => {
+            "ledger(sequential([Flatten(), Linear(3072, 10)]), dataset(\"shapes\").test, #{})"
+        }
         other => panic!("the test has no value of type {other}"),
     }
 }

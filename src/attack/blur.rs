@@ -1,4 +1,4 @@
-use super::{Attack, Classifier, check_batch};
+use super::{Attack, Classifier, Draws, check_batch};
 use crate::Result;
 use crate::torch::{Conv2d, Tensor};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,13 @@ impl Attack for Blur {
         "blur"
     }
 
-    fn perturb(&self, _classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    fn perturb(
+        &self,
+        _classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        _draws: &Draws,
+    ) -> Result<Tensor> {
         check_batch(self.name(), x, y)?;
         let x = x.detach()?;
         ensure!(

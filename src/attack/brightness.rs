@@ -1,4 +1,4 @@
-use super::{Attack, Classifier, check_batch};
+use super::{Attack, Classifier, Draws, check_batch};
 use crate::Result;
 use crate::torch::{Like, Tensor, zeros};
 use serde::{Deserialize, Serialize};
@@ -29,14 +29,21 @@ impl Attack for Brightness {
         "brightness"
     }
 
-    fn perturb(&self, _classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    fn perturb(
+        &self,
+        _classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Tensor> {
         check_batch(self.name(), x, y)?;
         let x = x.detach()?;
         let like = Like {
             dtype: x.dtype()?,
             device: x.device(),
         };
-        let change = zeros(&[x.dim(0)?], like)?.uniform_like(-self.amount, self.amount)?;
+        let each = zeros(&[x.dim(0)?], like)?;
+        let change = draws.uniform(&each, -self.amount, self.amount)?;
         x.add(change.broadcast_to_examples(&x)?)?.clamp(0.0, 1.0)
     }
 

@@ -5,7 +5,7 @@ use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
 use super::pgd::{Pgd, check_eps};
 use super::space::{Clip, EpsSpace};
-use super::{Attack, Classifier, Mode};
+use super::{Attack, Classifier, Draws, Mode};
 use crate::Result;
 use crate::torch::Tensor;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,13 @@ impl Attack for Fgsm {
         "fgsm"
     }
 
-    fn perturb(&self, classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    fn perturb(
+        &self,
+        classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Tensor> {
         // PGD of one step of length eps without a random start is this attack.
         let step = Pgd {
             eps: self.eps,
@@ -68,7 +74,7 @@ impl Attack for Fgsm {
             label: self.label,
             outputs: self.outputs,
         };
-        step.perturb(classifier, x, y)
+        step.perturb(classifier, x, y, draws)
     }
 
     fn mode(&self) -> Mode {

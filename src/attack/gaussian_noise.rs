@@ -1,4 +1,4 @@
-use super::{Attack, Classifier, check_batch};
+use super::{Attack, Classifier, Draws, check_batch};
 use crate::Result;
 use crate::torch::Tensor;
 use serde::{Deserialize, Serialize};
@@ -29,10 +29,16 @@ impl Attack for GaussianNoise {
         "gaussian_noise"
     }
 
-    fn perturb(&self, _classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    fn perturb(
+        &self,
+        _classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Tensor> {
         check_batch(self.name(), x, y)?;
         let x = x.detach()?;
-        x.add(x.normal_like(0.0, 1.0)?.mul(self.std)?)?
+        x.add(draws.normal(&x, 0.0, 1.0)?.mul(self.std)?)?
             .clamp(0.0, 1.0)
     }
 

@@ -5,6 +5,7 @@ mod ball;
 mod blur;
 mod brightness;
 mod classifier;
+mod draws;
 mod fgsm;
 mod gaussian_noise;
 mod norm;
@@ -17,6 +18,7 @@ pub use ball::linf_step;
 pub use blur::Blur;
 pub use brightness::Brightness;
 pub use classifier::Classifier;
+pub use draws::Draws;
 pub use fgsm::Fgsm;
 pub use gaussian_noise::GaussianNoise;
 pub use norm::Norm;
@@ -39,11 +41,17 @@ pub trait Attack {
     /// Changed images, shaped like `x` and without gradient.
     ///
     /// `x` is `[n, c, h, w]` in [0, 1]; `y` holds the true classes (or the wanted ones of a
-    /// targeted attack), int64 `[n]`.
+    /// targeted attack), int64 `[n]`; random numbers come from `draws`.
     ///
     /// # Errors
     /// `Invalid` for misshapen `x` or `y`; whatever the classifier raises.
-    fn perturb(&self, classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor>;
+    fn perturb(
+        &self,
+        classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Tensor>;
 
     /// The mode in which a model is attacked.
     fn mode(&self) -> Mode {
@@ -66,10 +74,18 @@ pub enum Mode {
 
 /// [`Attack::perturb`] on a model, in the attack's mode. The model's own mode, its buffers and
 /// its gradients stay as they are.
-pub fn perturb_model(attack: &dyn Attack, model: &Model, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+pub fn perturb_model(
+    attack: &dyn Attack,
+    model: &Model,
+    x: &Tensor,
+    y: &Tensor,
+    draws: &Draws,
+) -> Result<Tensor> {
     match attack.mode() {
-        Mode::Eval => attack.perturb(&Classifier::of(model, false), x, y),
-        Mode::Train => model.keeping_buffers(|| attack.perturb(&Classifier::of(model, true), x, y)),
+        Mode::Eval => attack.perturb(&Classifier::of(model, false), x, y, draws),
+        Mode::Train => {
+            model.keeping_buffers(|| attack.perturb(&Classifier::of(model, true), x, y, draws))
+        }
     }
 }
 

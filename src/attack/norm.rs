@@ -1,3 +1,4 @@
+use super::Draws;
 use crate::Result;
 use crate::torch::Tensor;
 use serde::{Deserialize, Serialize};
@@ -39,14 +40,14 @@ impl Norm {
     }
 
     /// A random perturbation within `eps`: uniform, or (L2) in a uniform direction with a
-    /// uniform length. Drawn as torchattacks draws, from libtorch's CPU generator.
-    pub fn random(self, like: &Tensor, eps: f64) -> Result<Tensor> {
+    /// uniform length. Drawn as torchattacks draws.
+    pub fn random(self, like: &Tensor, eps: f64, draws: &Draws) -> Result<Tensor> {
         match self {
-            Norm::Linf => like.uniform_like(-eps, eps),
+            Norm::Linf => draws.uniform(like, -eps, eps),
             Norm::L2 => {
-                let direction = like.normal_like(0.0, 1.0)?;
+                let direction = draws.normal(like, 0.0, 1.0)?;
                 let norms = direction.norm_each(2.0)?.broadcast_to_examples(like)?;
-                let length = norms.uniform_like(0.0, 1.0)?;
+                let length = draws.uniform(&norms, 0.0, 1.0)?;
                 direction.mul(length.div(norms)?.mul(eps)?)
             }
         }

@@ -5,7 +5,7 @@ use super::ball::Ball;
 use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
 use super::space::{Bounds, Clip, EpsSpace};
-use super::{Attack, Classifier, Mode, check_batch};
+use super::{Attack, Classifier, Draws, Mode, check_batch};
 use crate::nn::{Normalize, class_logits};
 use crate::torch::{Tensor, no_grad, with_grad};
 use crate::{Result, interrupt};
@@ -149,12 +149,12 @@ impl Pgd {
     }
 
     /// One run from one start. `z` and what comes back are in the space of eps.
-    fn ascend(&self, target: &Target, z: &Tensor) -> Result<Tensor> {
+    fn ascend(&self, target: &Target, z: &Tensor, draws: &Draws) -> Result<Tensor> {
         let mut z_adv = z.clone();
         if self.random_start {
             z_adv = target
                 .bounds
-                .clamp(&z.add(self.norm.random(z, self.eps)?)?)?;
+                .clamp(&z.add(self.norm.random(z, self.eps, draws)?)?)?;
         }
         for _ in 0..self.steps {
             interrupt::check()?;
@@ -176,7 +176,13 @@ impl Attack for Pgd {
         "pgd"
     }
 
-    fn perturb(&self, classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    fn perturb(
+        &self,
+        classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Tensor> {
         check_batch("pgd", x, y)?;
         let x = x.detach()?;
         if self.eps == 0.0 || x.numel() == 0 {
@@ -197,7 +203,7 @@ impl Attack for Pgd {
         };
         let mut worst = Worst::default();
         for _ in 0..self.restarts {
-            let z_adv = self.ascend(&target, &z)?;
+            let z_adv = self.ascend(&target, &z, draws)?;
             if self.restarts == 1 {
                 return target.transform.inverse(&z_adv);
             }
@@ -325,7 +331,7 @@ mod tests {
         let x = Tensor::from_f64(&[0.5, 0.5], &[1, 2])?;
         let classifier = Classifier::new(|x| x.matmul(&weight));
         let y = Tensor::from_i64(&[0], &[1])?;
-        let x_adv = Pgd::new(options(0.1, 10))?.perturb(&classifier, &x, &y)?;
+        let x_adv = Pgd::new(options(0.1, 10))?.perturb(&classifier, &x, &y, &Draws::of_batch())?;
         assert!(x_adv.all_close(&Tensor::from_f64(&[0.4, 0.6], &[1, 2])?, 0.0, 1e-15)?);
         Ok(())
     }
@@ -343,7 +349,7 @@ mod tests {
             step_size: Some(0.1),
             ..options(0.1, 60)
         })?;
-        let x_adv = attack.perturb(&classifier, &x, &y)?;
+        let x_adv = attack.perturb(&classifier, &x, &y, &Draws::of_batch())?;
         assert!(x_adv.all_close(&Tensor::from_f64(&[0.44, 0.42], &[1, 2])?, 0.0, 1e-6)?);
         Ok(())
     }
@@ -364,7 +370,8 @@ mod tests {
                 restarts,
                 ..options(0.2, 3)
             })?;
-            let logits = classifier.logits(&attack.perturb(&classifier, &x, &y)?)?;
+            let logits =
+                classifier.logits(&attack.perturb(&classifier, &x, &y, &Draws::of_batch())?)?;
             let broken = logits.argmax(1, false)?.ne(&y)?.count_nonzero()? as f64;
             assert!(broken >= before);
             before = broken;

@@ -1,4 +1,4 @@
-use super::{Attack, Classifier, check_batch};
+use super::{Attack, Classifier, Draws, check_batch};
 use crate::Result;
 use crate::torch::{Like, Tensor, stack, zeros};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,13 @@ impl Attack for Rotation {
         "rotation"
     }
 
-    fn perturb(&self, _classifier: &Classifier, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    fn perturb(
+        &self,
+        _classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Tensor> {
         check_batch(self.name(), x, y)?;
         let x = x.detach()?;
         ensure!(
@@ -46,9 +52,8 @@ impl Attack for Rotation {
             device: x.device(),
         };
         let none = zeros(&[n], like)?;
-        let angle = none
-            .uniform_like(-self.degrees, self.degrees)?
-            .mul(1_f64.to_radians())?;
+        let degrees = draws.uniform(&none, -self.degrees, self.degrees)?;
+        let angle = degrees.mul(1_f64.to_radians())?;
         let (cos, sin) = (angle.cos()?, angle.sin()?);
         // Coordinates run from -1 to 1 along both sides: a turn of a rectangle scales them.
         let aspect = height as f64 / width as f64;

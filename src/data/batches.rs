@@ -105,6 +105,8 @@ pub struct Batch {
     pub correct: Option<Vec<Vec<i64>>>,
     /// Which images of the split these are.
     pub indices: Vec<usize>,
+    /// Their places in the whole data set, whatever part of it the split is.
+    pub examples: Vec<usize>,
     /// The place of the batch in its epoch, from 0.
     pub number: usize,
 }
@@ -245,6 +247,10 @@ impl Plan {
                 false => None,
             },
             indices: indices.to_vec(),
+            examples: indices
+                .iter()
+                .map(|&i| split.example(i))
+                .collect::<Result<_>>()?,
             number,
         })
     }

@@ -5,6 +5,15 @@ use super::image::Image;
 use crate::Result;
 use std::sync::Arc;
 
+/// What a split is under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    pub corruption: Corruption,
+    pub severity: u8,
+    /// Where the images come from, in words: with the rest of this it decides every pixel.
+    pub how: String,
+}
+
 /// # Errors
 /// `Invalid` for a severity that is not from 1 to 5.
 pub fn severity(given: i64) -> Result<u8> {
@@ -43,6 +52,22 @@ impl Corrupting {
             seed,
             frost: Arc::new(frost),
         })
+    }
+
+    pub fn condition(&self) -> Condition {
+        let variant = match self.variant {
+            Some(variant) => format!("{variant:?}"),
+            None => "by size".to_owned(),
+        };
+        Condition {
+            corruption: self.corruption,
+            severity: self.severity,
+            how: format!(
+                "made, variant {variant}, seed {}, frost {:?}",
+                self.seed,
+                self.frost.source()
+            ),
+        }
     }
 
     /// Image `number` of a data set, corrupted: the result depends on nothing else that is

@@ -22,7 +22,7 @@ mod transform;
 mod truth;
 
 pub use batches::{Batch, BatchOptions, Batches};
-pub use corrupted::{Corrupting, severity};
+pub use corrupted::{Condition, Corrupting, severity};
 pub use corruption::{
     Corruption, Frost, FrostSource, MAX_SEVERITY, Variant, corrupt, corruption_generator,
 };

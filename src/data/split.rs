@@ -1,7 +1,7 @@
 //! The training or the test images of a data set.
 
 use super::batches::{BatchOptions, Batches};
-use super::corrupted::Corrupting;
+use super::corrupted::{Condition, Corrupting};
 use super::image::Image;
 use super::transform::Fit;
 use crate::{Result, seed};
@@ -49,6 +49,8 @@ pub struct Split {
     seed: u64,
     /// What is done to images after all else.
     corrupting: Option<Arc<Corrupting>>,
+    /// The corruption that the images show, made here or stored.
+    condition: Option<Arc<Condition>>,
     /// Why there are no images, where there are none.
     absence: Option<Arc<str>>,
 }
@@ -69,6 +71,7 @@ impl Split {
             fit,
             seed,
             corrupting: None,
+            condition: None,
             absence: None,
         }
     }
@@ -172,9 +175,51 @@ impl Split {
     /// The same images under a corruption, in place of any other.
     pub fn corrupted(&self, corrupting: Corrupting) -> Split {
         Split {
+            condition: Some(Arc::new(corrupting.condition())),
             corrupting: Some(Arc::new(corrupting)),
             ..self.clone()
         }
+    }
+
+    /// The corruption that the images show, if any.
+    pub fn condition(&self) -> Option<&Condition> {
+        self.condition.as_deref()
+    }
+
+    /// The place of image `index` in the whole data set, whatever part of it this split is.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no such image.
+    pub fn example(&self, index: usize) -> Result<usize> {
+        self.position(index)
+    }
+
+    /// The images whose place in the whole data set is not among those that `done` names.
+    pub fn without(&self, done: impl Fn(usize) -> bool) -> Split {
+        let left = self.chosen.iter().copied().filter(|&it| !done(it));
+        Split {
+            chosen: left.collect(),
+            ..self.clone()
+        }
+    }
+
+    /// A hash of which images these are: their places and file names, labels and correct
+    /// classes, size and corruption. It does not read pixels.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let what = (self.name, self.classes, self.fit, &self.condition);
+        hasher.update(format!("{what:?}").as_bytes());
+        for &position in self.chosen.iter() {
+            let file = self.source.file(position).and_then(Path::file_name);
+            let image = (
+                position,
+                self.source.label(position),
+                self.source.correct(position),
+                file,
+            );
+            hasher.update(format!("{image:?}").as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
     }
 
     pub(super) fn source(&self) -> &dyn Source {
@@ -186,11 +231,12 @@ impl Split {
         self.chosen.iter().copied()
     }
 
-    /// The same choice from another source, which has the same labels; its images have the size
-    /// of the split.
-    pub(super) fn with_source(&self, source: Arc<dyn Source>) -> Split {
+    /// The same choice from another source, which has the same labels and shows a corruption; its
+    /// images have the size of the split.
+    pub(super) fn with_source(&self, source: Arc<dyn Source>, condition: Condition) -> Split {
         Split {
             source,
+            condition: Some(Arc::new(condition)),
             fit: Fit::Native {
                 width: self.width(),
                 height: self.height(),

@@ -5,6 +5,7 @@
 //! is one array of NumPy for each corruption, the test images in their order five times, severity
 //! 1 first, and the labels beside them.
 
+use super::corrupted::Condition;
 use super::corruption::Corruption;
 use super::decode::read_image;
 use super::folder;
@@ -42,7 +43,12 @@ pub(super) fn stored(
             split, classes, folder, corruption, severity, may_read,
         )?)
     };
-    Ok(split.with_source(source))
+    let condition = Condition {
+        corruption,
+        severity,
+        how: "stored".to_owned(),
+    };
+    Ok(split.with_source(source, condition))
 }
 
 fn files(

@@ -32,12 +32,17 @@ fn file_name(name: &str) -> String {
     }
 }
 
-/// All ledgers of the run in `run`, by model and condition; none where it kept none.
+/// All ledgers of the run in `run`, by model and condition; none where it kept none. `may_read`
+/// is asked about each file.
 ///
 /// # Errors
 /// `Invalid` with the path for a folder that cannot be read or a ledger that is damaged.
-pub fn read_all(run: &Path) -> Result<Vec<Ledger>> {
-    files(run)?.iter().map(|file| Ledger::read(file)).collect()
+pub fn read_all(run: &Path, may_read: &dyn Fn(&Path) -> Result<()>) -> Result<Vec<Ledger>> {
+    let ledgers = files(run)?.into_iter().map(|file| {
+        may_read(&file)?;
+        Ledger::read(&file)
+    });
+    ledgers.collect()
 }
 
 /// The files of all ledgers of the run in `run`, by model and condition; for those who read

@@ -180,11 +180,11 @@ impl Drop for Ledger {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::ledger::Kind;
 
-    fn about(images: usize) -> About {
+    pub(in crate::ledger) fn about(images: usize) -> About {
         About {
             model: "Adv+".into(),
             condition: "PGD-40".into(),
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    fn row(example: i64) -> Row {
+    pub(in crate::ledger) fn row(example: i64) -> Row {
         Row {
             example,
             label: example % 2,

@@ -3,6 +3,7 @@
 
 mod container;
 mod conv;
+mod fingerprint;
 mod init;
 mod linear;
 mod model;

@@ -122,6 +122,14 @@ impl Model {
     /// # Errors
     /// `Invalid` for a model that tells another number of classes apart.
     pub fn predict_of(&self, classes: i64, x: &Tensor) -> Result<Tensor> {
+        self.class_logits_of(classes, x)?.argmax(1, false)
+    }
+
+    /// The logits of the classes, `[n, classes]`, in eval mode and without gradient.
+    ///
+    /// # Errors
+    /// `Invalid` for a model that tells another number of classes apart.
+    pub fn class_logits_of(&self, classes: i64, x: &Tensor) -> Result<Tensor> {
         let logits = self.class_outputs(x)?;
         let outputs = logits.shape()[1];
         ensure!(
@@ -133,7 +141,7 @@ impl Model {
             "the data has {classes} classes, the model has outputs for {outputs}; if its others \
              are no classes, as those of label augmentation, make it with `classes: {classes}`"
         );
-        logits.argmax(1, false)
+        Ok(logits)
     }
 
     fn class_outputs(&self, x: &Tensor) -> Result<Tensor> {

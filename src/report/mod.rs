@@ -1,6 +1,7 @@
 //! What people look at: tables, the paper's comparison, progress, pictures, plots.
 
 pub mod figure;
+mod gallery;
 mod numbers;
 mod page;
 mod paper;
@@ -9,6 +10,7 @@ pub mod plot;
 mod progress;
 mod table;
 
+pub use gallery::{GALLERY_FILE, Gallery, GalleryExample, write_gallery};
 pub use numbers::{binary_size, precise_duration, short, thousands};
 pub use page::write_report;
 pub use paper::{Scores, paper_table};

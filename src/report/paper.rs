@@ -3,7 +3,7 @@
 
 use super::table::{Cell, Table};
 use crate::Result;
-use crate::metrics::{ClassErrors, CorruptionTable, Evaluation, relative_improvement};
+use crate::metrics::{ClassErrors, CorruptionError, Evaluation, relative_improvement};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// One model's column.
@@ -15,8 +15,8 @@ pub struct Scores<'a> {
     pub clean: &'a Evaluation,
     /// `None` where the model was not attacked.
     pub attacked: Option<&'a Evaluation>,
-    /// `None` where it was measured under no corruption.
-    pub corruptions: Option<&'a CorruptionTable>,
+    /// Of all 15 corruptions, where they were measured.
+    pub corrupted: Option<&'a CorruptionError>,
 }
 
 const BASE: &str = "Adv";
@@ -34,40 +34,22 @@ struct Published {
     improvement: Option<f64>,
 }
 
+type Of = fn(&CorruptionError) -> f64;
+
+fn mce(errors: &CorruptionError) -> f64 {
+    errors.mce
+}
+
+fn mean_error(errors: &CorruptionError) -> f64 {
+    errors.mean_error
+}
+
 /// A condition: what a row is called, where its counts are, what was published.
 struct Condition<'a> {
     name: &'a str,
     errors: fn(&Scores<'a>) -> Option<&'a ClassErrors>,
     error: Published,
     imbalance: Published,
-}
-
-/// How a row comes from the table of corruptions.
-type CorruptionValue = fn(&CorruptionTable) -> Option<f64>;
-
-/// The paper's mCE, which it does not define further, and the plain mean: always both.
-const CORRUPTION_ROWS: [(&str, CorruptionValue, Published); 2] = [
-    (
-        "mCE, by AlexNet's errors",
-        |it| it.mce,
-        Published {
-            enhanced: Some(0.6643),
-            improvement: Some(6.97),
-        },
-    ),
-    (
-        "corruptions, plain mean",
-        |it| it.mean_error,
-        Published {
-            enhanced: None,
-            improvement: None,
-        },
-    ),
-];
-
-/// Whether some of the benchmark's corruptions are missing.
-fn partial(table: &CorruptionTable) -> bool {
-    !table.missing.is_empty()
 }
 
 /// The paper's table for `scores`: errors, imbalance and worst class under each condition, and
@@ -92,13 +74,19 @@ pub fn paper_table(
         let cells = layout.fractions(it, ClassErrors::error, it.error);
         table.row(it.name, cells)?;
     }
-    if scores.iter().any(|it| it.corruptions.is_some()) {
-        for (label, value, published) in CORRUPTION_ROWS {
-            let of_model = |it: &Scores| it.corruptions.and_then(value);
-            table.row(label, layout.numbers(of_model, published))?;
-        }
-        if scores.iter().any(|it| it.corruptions.is_some_and(partial)) {
-            table.note("mCE and mean over the corruptions that were measured, fewer than the 15.");
+    if scores.iter().any(|it| it.corrupted.is_some()) {
+        table.heading("Error under the 15 corruptions, %");
+        let published = Published {
+            enhanced: Some(0.6643),
+            improvement: Some(6.97),
+        };
+        let none = Published::default();
+        for (name, of, published) in [
+            ("mCE, by AlexNet's errors", mce as Of, published),
+            ("plain mean", mean_error as Of, none),
+        ] {
+            let values = scores.iter().map(|it| it.corrupted.map(of));
+            table.row(name, layout.percentages(values.collect(), published))?;
         }
     }
     table.heading("Imbalance, %: population standard deviation of the class errors");
@@ -245,16 +233,11 @@ impl<'a> Layout<'a> {
         value: impl Fn(&ClassErrors) -> Option<f64>,
         published: Published,
     ) -> Vec<Cell> {
-        self.numbers(|it| (condition.errors)(it).and_then(&value), published)
+        let of_model = |it: &Scores<'a>| (condition.errors)(it).and_then(&value);
+        self.percentages(self.scores.iter().map(of_model).collect(), published)
     }
 
-    /// A row of numbers, fractions.
-    fn numbers(
-        &self,
-        of_model: impl Fn(&Scores<'a>) -> Option<f64>,
-        published: Published,
-    ) -> Vec<Cell> {
-        let values: Vec<Option<f64>> = self.scores.iter().map(of_model).collect();
+    fn percentages(&self, values: Vec<Option<f64>>, published: Published) -> Vec<Cell> {
         let mut cells: Vec<Cell> = values.iter().map(|value| Cell::percent(*value)).collect();
         if let Some((base, new)) = self.comparison {
             let both = values[base].zip(values[new]);
@@ -342,7 +325,7 @@ mod tests {
                 model: models[i],
                 clean: &clean[i],
                 attacked: Some(&attacked[i]),
-                corruptions: None,
+                corrupted: None,
             })
             .collect();
         let table = paper_table("On shapes", "PGD-40", &scores, &names()).unwrap();
@@ -371,6 +354,28 @@ mod tests {
     }
 
     #[test]
+    fn corruptions_beside_the_paper() {
+        let clean = evaluation([1, 0, 0], false);
+        let corrupted = [[0.5; 5], [0.25; 5]].map(|row| {
+            let rows = vec![row.to_vec(); 15];
+            crate::metrics::mean_corruption_error(&rows).unwrap()
+        });
+        let scores: Vec<Scores> = std::iter::zip(["Adv", "Adv+"], &corrupted)
+            .map(|(model, corrupted)| Scores {
+                model,
+                clean: &clean,
+                attacked: Some(&clean),
+                corrupted: Some(corrupted),
+            })
+            .collect();
+        let table = paper_table("", "PGD-40", &scores, &names()).unwrap();
+        let row = |name| shown(cells(&table, "Error under the 15", name));
+        assert_eq!(row("plain mean"), ["50.00", "25.00", "+50.00", "–", "–"]);
+        let mce = row("mCE, by AlexNet's errors");
+        assert_eq!(mce[2..], ["+50.00", "66.43", "+6.97"]);
+    }
+
+    #[test]
     fn no_improvement_on_nothing() {
         let none = evaluation([0, 0, 0], false);
         let some = evaluation([1, 0, 0], false);
@@ -378,7 +383,7 @@ mod tests {
             model,
             clean: it,
             attacked: Some(it),
-            corruptions: None,
+            corrupted: None,
         });
         let table = paper_table("", "PGD-5", &scores, &names()).unwrap();
         // Published numbers belong to PGD-40 only.
@@ -395,7 +400,7 @@ mod tests {
             model: "mine",
             clean: &some,
             attacked: Some(&some),
-            corruptions: None,
+            corrupted: None,
         }];
         let table = paper_table("", "PGD-40", &scores, &names()).unwrap();
         assert_eq!(table.columns, ["mine"]);
@@ -409,7 +414,7 @@ mod tests {
             model: "Adv",
             clean: &some,
             attacked: Some(&some),
-            corruptions: None,
+            corrupted: None,
         };
         let refused = |scores: &[Scores], names: &[String]| {
             paper_table("", "PGD-40", scores, names)

@@ -2,9 +2,15 @@
 
 use super::machine::Machine;
 use super::sources::Source;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// In the folder of a run.
+pub(super) const FILE: &str = "record.json";
 
 /// What is known of a run before it begins.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +18,8 @@ pub struct Manifest {
     /// The script first, then what it imports, as they were read.
     pub sources: Vec<Source>,
     pub command_line: Vec<String>,
+    /// The current folder, which paths are relative to.
+    pub directory: Option<String>,
     /// The script's parameters with the values in force.
     pub parameters: Map<String, Value>,
     pub seed: u64,
@@ -34,6 +42,9 @@ pub struct Recorded {
     pub script: Option<String>,
     /// Its copy, relative to the record's folder.
     pub script_copy: Option<String>,
+    /// The folder that the program was started in.
+    #[serde(default)]
+    pub directory: Option<String>,
     pub command_line: Vec<String>,
     pub parameters: Map<String, Value>,
     pub seed: u64,
@@ -45,11 +56,33 @@ pub struct Recorded {
     pub notes: Map<String, Value>,
     /// UTC.
     pub started: String,
+    /// When the run was resumed, each time.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub resumed: Vec<String>,
     pub ended: Option<String>,
     pub wall_seconds: Option<f64>,
     /// The seconds that each loop with a progress bar took, by its title: each epoch of
     /// training and each evaluation, attacks included. Equal titles are summed.
     pub timings: BTreeMap<String, f64>,
+}
+
+impl Recorded {
+    /// The record of the run in `folder`.
+    ///
+    /// # Errors
+    /// `Invalid` for a folder that holds none, or a damaged one.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let shown = folder.display();
+        let text = match std::fs::read_to_string(folder.join(FILE)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("{shown} is not the folder of a run: it has no {FILE}")
+            }
+            Err(error) => return Err(Error::io(&folder.join(FILE), &error)),
+        };
+        serde_json::from_str(&text)
+            .map_err(|error| Error::invalid(format!("{shown}/{FILE} is damaged ({error})")))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,18 +2,22 @@
 //!
 //! A record is a folder. `record.json` says what ran and how it ended, `script/` holds the
 //! script and what it imported, `metrics.csv` and `classes.csv` the numbers. Everything in it
-//! that depends on the clock stands in `record.json`, so the results of two runs can be
-//! compared byte by byte.
+//! that depends on the clock stands in `record.json` and in the events under `tensorboard/`, so
+//! the results of two runs can be compared byte by byte.
 
 mod class_table;
 mod clock;
 pub(crate) mod csv;
+mod ledgers;
+mod lock;
 mod machine;
 mod manifest;
 mod measurements;
 mod record;
 mod sources;
+mod tensorboard;
 
+pub use ledgers::Opened;
 pub use machine::{Machine, available_memory};
 pub use manifest::{Manifest, Recorded, Status};
 pub use measurements::Measurement;

@@ -2,11 +2,15 @@
 
 use super::class_table::ClassTable;
 use super::clock::utc;
+use super::ledgers::{Ledgers, Opened};
+use super::lock::{self, Lock};
 use super::machine::Machine;
-use super::manifest::{Manifest, Recorded, Status};
+use super::manifest::{self, Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
 use super::sources::{Source, Sources};
+use super::tensorboard::TensorBoard;
 use crate::files::write_whole;
+use crate::ledger::{self, About};
 use crate::metrics::Evaluation;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
@@ -16,12 +20,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-const RECORD: &str = "record.json";
+const RECORD: &str = manifest::FILE;
 const METRICS: &str = "metrics.csv";
 const CLASSES: &str = "classes.csv";
 const SCRIPT: &str = "script";
-/// All that a record consists of.
-const OWN: [&str; 4] = [RECORD, METRICS, CLASSES, SCRIPT];
+const TENSORBOARD: &str = "tensorboard";
+const GALLERY: &str = "gallery";
+/// What every record has, whatever the script does.
+const ALWAYS: [&str; 5] = [RECORD, METRICS, CLASSES, SCRIPT, lock::FILE];
+/// What it may have besides.
+const RESULTS: [&str; 3] = [TENSORBOARD, ledger::FOLDER, GALLERY];
 
 /// Rows wait at least this long before the file is written again, except at the end of an
 /// epoch.
@@ -29,14 +37,21 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Writing takes at most this part of a run's time.
 const SHARE: u32 = 100;
 
-/// A run's folder while the run goes on. Each file in it is complete at any moment.
+/// A run's folder while the run goes on. Each file in it is complete at any moment, but those for
+/// TensorBoard, which grow.
 pub struct Record {
     folder: PathBuf,
     recorded: Recorded,
     sources: Sources,
     measurements: Kept<Measurements>,
     classes: Kept<ClassTable>,
+    board: TensorBoard,
+    ledgers: Ledgers,
     started: Instant,
+    /// The seconds that the runs took which this one resumes.
+    before: f64,
+    /// Keeps other runs out of the folder.
+    _lock: Lock,
     written: Option<Written>,
 }
 
@@ -72,35 +87,86 @@ impl Record {
         refuse_used(folder)?;
         fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
         claim(folder)?;
+        let lock = Lock::of(folder)?;
+        Record::begin(folder, lock, manifest, None)
+    }
 
+    /// Goes on with the run in `folder`, which did not finish: its ledgers are filled up, all
+    /// else is made anew.
+    ///
+    /// # Errors
+    /// `Invalid` for a folder without a record, a run that finished or still goes on, and a
+    /// script that is another now.
+    pub fn resume(folder: &Path, manifest: Manifest) -> Result<Self> {
+        let lock = Lock::of(folder)?;
+        let earlier = Recorded::read(folder)?;
+        let shown = folder.display();
+        ensure!(
+            earlier.status != Status::Finished,
+            "{shown}: this run finished; there is nothing to resume"
+        );
+        let copy = earlier.script_copy.as_deref().unwrap_or_default();
+        let then = fs::read_to_string(folder.join(copy)).ok();
+        let now = manifest.sources.first().map(|source| &source.text);
+        ensure!(
+            then.as_ref() == now,
+            "{shown}: the script has changed since this run began; put back {copy} from its \
+             folder, or run the changed one anew"
+        );
+        Record::begin(folder, lock, manifest, Some(earlier))
+    }
+
+    fn begin(
+        folder: &Path,
+        lock: Lock,
+        manifest: Manifest,
+        earlier: Option<Recorded>,
+    ) -> Result<Self> {
         let script = manifest.sources.first().map(|source| source.path.clone());
         let sources = Sources::create(folder.join(SCRIPT), manifest.sources)?;
+        let mut recorded = Recorded {
+            format: 1,
+            status: Status::Running,
+            error: None,
+            script: script.map(|path| path.display().to_string()),
+            script_copy: None,
+            directory: manifest.directory,
+            command_line: manifest.command_line,
+            parameters: manifest.parameters,
+            seed: manifest.seed,
+            device: manifest.device,
+            threads: manifest.threads,
+            versions: manifest.versions,
+            machine: Machine::read(),
+            notes: Map::new(),
+            started: utc(SystemTime::now()),
+            resumed: Vec::new(),
+            ended: None,
+            wall_seconds: None,
+            timings: BTreeMap::new(),
+        };
+        let resumes = earlier.is_some();
+        let mut before = 0.0;
+        if let Some(earlier) = earlier {
+            let now = std::mem::replace(&mut recorded.started, earlier.started);
+            recorded.resumed = earlier.resumed;
+            recorded.resumed.push(now);
+            recorded.notes = earlier.notes;
+            recorded.timings = earlier.timings;
+            before = earlier.wall_seconds.unwrap_or(0.0);
+        }
         let mut record = Record {
             folder: folder.to_owned(),
-            recorded: Recorded {
-                format: 1,
-                status: Status::Running,
-                error: None,
-                script: script.map(|path| path.display().to_string()),
-                script_copy: None,
-                command_line: manifest.command_line,
-                parameters: manifest.parameters,
-                seed: manifest.seed,
-                device: manifest.device,
-                threads: manifest.threads,
-                versions: manifest.versions,
-                machine: Machine::read(),
-                notes: Map::new(),
-                started: utc(SystemTime::now()),
-                ended: None,
-                wall_seconds: None,
-                timings: BTreeMap::new(),
-            },
+            recorded,
             sources,
             measurements: Kept::default(),
             classes: Kept::default(),
+            board: TensorBoard::new(folder.join(TENSORBOARD)),
+            ledgers: Ledgers::new(folder, resumes),
             started: Instant::now(),
+            before,
             written: None,
+            _lock: lock,
         };
         record.measurements.behind = true;
         record.classes.behind = true;
@@ -124,9 +190,9 @@ impl Record {
             return Ok(());
         };
         let first = inside.components().next();
+        let mut own = ALWAYS.iter().chain(&RESULTS);
         ensure!(
-            !OWN.iter()
-                .any(|name| first == Path::new(name).components().next()),
+            !own.any(|name| first == Path::new(name).components().next()),
             "`{}` is a name that the run record uses itself; choose another",
             inside.display()
         );
@@ -149,11 +215,12 @@ impl Record {
         self.sources.add(source)
     }
 
-    /// Adds a row to `metrics.csv`, which is written at the end of each epoch and now and then
-    /// in between.
+    /// Adds a row to `metrics.csv` and to the model's TensorBoard events, which are written at the
+    /// end of each epoch and now and then in between.
     pub fn log(&mut self, measurement: Measurement) -> Result<()> {
         let epoch_ends = measurement.kind == "epoch";
-        self.measurements.rows.add(measurement)?;
+        self.measurements.rows.add(measurement.clone())?;
+        self.board.add(&measurement);
         self.measurements.behind = true;
         let due = self.written.as_ref().is_none_or(|written| {
             let patience = if epoch_ends { Duration::ZERO } else { PATIENCE };
@@ -174,6 +241,18 @@ impl Record {
         self.classes.rows.add(model, condition, evaluation, names)?;
         self.classes.behind = true;
         self.flush()
+    }
+
+    /// The ledger for a model under a condition, which a resumed run may have begun before.
+    pub fn ledger(&mut self, about: About) -> Result<Opened> {
+        self.ledgers.open(about)
+    }
+
+    /// The folder for the pictures of a model under a condition.
+    pub fn gallery(&self, model: &str, condition: &str) -> PathBuf {
+        let ledger = ledger::path_in(&self.folder, model, condition).with_extension("");
+        let inside = ledger.strip_prefix(self.folder.join(ledger::FOLDER));
+        self.folder.join(GALLERY).join(inside.unwrap_or(&ledger))
     }
 
     /// Notes a convention, a threat model or the like under `key`; the last value stays.
@@ -201,6 +280,7 @@ impl Record {
             write_whole(&self.folder.join(CLASSES), &self.classes.rows.encode()?)?;
             self.classes.behind = false;
         }
+        self.board.flush()?;
         self.write_record()?;
         self.written = Some(Written {
             at: Instant::now(),
@@ -218,7 +298,7 @@ impl Record {
         let failed = |error| Error::io(&self.folder, &error);
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            if !OWN.iter().any(|own| name == *own) {
+            if !ALWAYS.iter().any(|own| name == *own) {
                 return Ok(true);
             }
         }
@@ -236,7 +316,7 @@ impl Record {
             Ending::Interrupted => (Status::Interrupted, None),
         };
         self.recorded.ended = Some(utc(SystemTime::now()));
-        self.recorded.wall_seconds = Some(self.started.elapsed().as_secs_f64());
+        self.recorded.wall_seconds = Some(self.before + self.started.elapsed().as_secs_f64());
         self.flush()
     }
 
@@ -311,6 +391,7 @@ mod tests {
         };
         let versions = [("rhobust", "0.1.0"), ("libtorch", "2.11.0")];
         Manifest {
+            directory: None,
             sources: vec![source],
             command_line: vec!["rhobust".into(), "run".into(), "scripts/adv.rhai".into()],
             parameters: Map::from_iter([("eps".into(), 0.03.into()), ("data".into(), "s".into())]),
@@ -375,6 +456,10 @@ mod tests {
             "kind,model,epoch,step,loss\nstep,adv,1,1,1.0\nstep,adv,1,2,0.5\n\
              step,adv,1,3,0.3333333333333333\n"
         );
+        let events: Vec<_> = fs::read_dir(folder.join("tensorboard/adv"))
+            .unwrap()
+            .collect();
+        assert_eq!(events.len(), 1);
         assert_eq!(
             text(&folder, CLASSES),
             "model,condition,class,name,images,errors,error\n\
@@ -467,7 +552,13 @@ mod tests {
         assert!(!record.has_results().unwrap());
         fs::write(folder.path().join("model.safetensors"), "").unwrap();
         assert!(record.has_results().unwrap());
-        for taken in ["record.json", "metrics.csv", "classes.csv", "script/x"] {
+        for taken in [
+            "record.json",
+            "metrics.csv",
+            "classes.csv",
+            "script/x",
+            "tensorboard",
+        ] {
             let message = record.check_free(&folder.path().join(taken));
             let message = message.unwrap_err().to_string();
             assert!(message.contains("uses itself"), "{message}");

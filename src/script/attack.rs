@@ -1,8 +1,10 @@
 //! The domain `attack`: attacks and random transformations as values.
 
+use super::data::Batch;
+use super::host::Host;
 use super::{RhaiResultOf, callback, options};
 use crate::attack::{
-    self, Blur, Brightness, Classifier, EpsSpace, Fgsm, GaussianNoise, Norm, Pgd, Rotation,
+    self, Blur, Brightness, Classifier, Draws, EpsSpace, Fgsm, GaussianNoise, Norm, Pgd, Rotation,
 };
 use crate::nn::Model;
 use crate::torch::Tensor;
@@ -17,6 +19,15 @@ pub struct Attack(Rc<dyn attack::Attack>);
 impl Attack {
     fn new(attack: impl attack::Attack + 'static) -> Self {
         Attack(Rc::new(attack))
+    }
+
+    /// The threat model as data, with the attack's name in it.
+    pub fn record(&self) -> serde_json::Value {
+        let mut options = self.0.options();
+        if let Some(options) = options.as_object_mut() {
+            options.insert("attack".to_owned(), self.0.name().into());
+        }
+        options
     }
 
     fn description(&self, model: Option<&Model>) -> String {
@@ -210,7 +221,37 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "perturb", return_raw)]
     pub fn perturb(attack: Attack, model: Model, x: Tensor, y: Tensor) -> RhaiResultOf<Tensor> {
-        Ok(attack::perturb_model(&*attack.0, &model, &x, &y)?)
+        let draws = Draws::of_batch();
+        Ok(attack::perturb_model(&*attack.0, &model, &x, &y, &draws)?)
+    }
+
+    /// Changed images whose random numbers depend on each image's place in the data set, not on
+    /// the batch that it comes in: for evaluations.
+    ///
+    /// - `batch`: where `x` and `y` come from
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, 10)]);
+    /// let attack = pgd(#{ eps: 0.1, steps: 2 });
+    /// let few = test.batch(2);
+    /// let more = test.batch(5);
+    /// let a = attack.perturb(model, few.x, few.y, few);
+    /// let b = attack.perturb(model, more.x, more.y, more);
+    /// assert(a.allclose(b[[0..2]]));
+    /// ```
+    #[rhai_fn(name = "perturb", return_raw)]
+    pub fn perturb_examples(
+        context: NativeCallContext,
+        attack: Attack,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+        batch: Batch,
+    ) -> RhaiResultOf<Tensor> {
+        let seed = Host::of(&context).seed();
+        let draws = Draws::of_examples(seed, "evaluate", batch.examples());
+        Ok(attack::perturb_model(&*attack.0, &model, &x, &y, &draws)?)
     }
 
     /// Changed images for any classifier.
@@ -232,7 +273,9 @@ pub mod functions {
         y: Tensor,
     ) -> RhaiResultOf<Tensor> {
         let logits = |x: &Tensor| callback::call(&context, &classifier, (x.clone(),));
-        Ok(attack.0.perturb(&Classifier::new(logits), &x, &y)?)
+        Ok(attack
+            .0
+            .perturb(&Classifier::new(logits), &x, &y, &Draws::of_batch())?)
     }
 
     /// Changed images, by a transformation that needs no classifier.
@@ -246,7 +289,9 @@ pub mod functions {
     pub fn transform(attack: Attack, x: Tensor, y: Tensor) -> RhaiResultOf<Tensor> {
         let name = attack.0.name();
         let none = |_: &Tensor| bail!("{name} needs a classifier: `attack.perturb(model, x, y)`");
-        Ok(attack.0.perturb(&Classifier::new(none), &x, &y)?)
+        Ok(attack
+            .0
+            .perturb(&Classifier::new(none), &x, &y, &Draws::of_batch())?)
     }
 
     /// The attack's name: `"pgd"`, `"blur"`, ...

@@ -207,6 +207,36 @@ pub mod functions {
         Ok(host.reading(&folder, |real| split.stored(real, which, &may_read))?)
     }
 
+    /// Errors under corruptions, the 15 of ImageNet-C or some of them, as a map: `mce`,
+    /// `relative_mce`, `mean_error`, `by_severity`, `missing`, `extra`, and for each of
+    /// `corruptions` its `name`, `errors`, `mean_error`, `ce`, `relative_ce`.
+    ///
+    /// `ce` divides by AlexNet's mean error under the corruption, `relative_ce` what it adds to
+    /// the clean error by what it adds to AlexNet's. The means are over those of the 15 that were
+    /// given; `()` where there is none.
+    ///
+    /// - `errors`: for each name the five errors, severity 1 first, as fractions
+    /// - `clean_error`: of the same model
+    ///
+    /// Source: Hendrycks & Dietterich 2019, <https://arxiv.org/abs/1903.12261>, section 4.
+    ///
+    /// ```rhai
+    /// let result = corruption_table(#{ fog: [0.1, 0.2, 0.3, 0.4, 0.5] }, 0.1);
+    /// assert_close(result.mean_error, 0.3, 1e-12);
+    /// assert_close(result.mce, 0.3 / 0.819324, 1e-12);
+    /// assert_close(result.relative_mce, 0.2 / (0.819324 - 0.43478), 1e-12);
+    /// assert(result.missing.len() == 14);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn corruption_table(errors: Map, clean_error: f64) -> RhaiResultOf<Dynamic> {
+        let rows = errors.iter().map(|(name, row)| {
+            let row = fractions(name, row)?;
+            Ok((name.to_string(), row))
+        });
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        rhai::serde::to_dynamic(metrics::corruption_table(&rows, Some(clean_error))?)
+    }
+
     /// The mean corruption error of ImageNet-C, and the plain mean beside it; a map of both and
     /// of the errors by corruption, as fractions.
     ///
@@ -228,7 +258,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn mean_corruption_error(errors: Map) -> RhaiResultOf<Map> {
-        let rows: Vec<Vec<f64>> = corruption_rows(errors)?;
+        let rows: Vec<Vec<f64>> = rows(errors)?;
         let result = metrics::mean_corruption_error(&rows)?;
         let each = Corruption::BENCHMARK.iter().zip(result.by_corruption);
         let by_corruption: Map = each
@@ -243,15 +273,13 @@ pub mod functions {
 }
 
 /// The rows of a map in the order of the benchmark.
-fn corruption_rows(mut errors: Map) -> Result<Vec<Vec<f64>>> {
+pub fn rows(mut errors: Map) -> Result<Vec<Vec<f64>>> {
     let rows = Corruption::BENCHMARK.iter().map(|corruption| {
         let name = corruption.name();
         let Some(row) = errors.remove(name) else {
             bail!("`errors` must have all 15 corruptions, `{name}` is missing");
         };
-        rhai::serde::from_dynamic::<Vec<f64>>(&row).map_err(|_| {
-            crate::Error::invalid(format!("`errors.{name}` must be an array of floats"))
-        })
+        fractions(name, &row)
     });
     let rows = rows.collect::<Result<Vec<_>>>()?;
     if let Some(name) = errors.keys().next() {
@@ -259,4 +287,9 @@ fn corruption_rows(mut errors: Map) -> Result<Vec<Vec<f64>>> {
         bail!("`errors`: {name} is none of the 15 corruptions of the benchmark");
     }
     Ok(rows)
+}
+
+fn fractions(name: &str, row: &Dynamic) -> Result<Vec<f64>> {
+    rhai::serde::from_dynamic(row)
+        .map_err(|_| crate::Error::invalid(format!("`errors.{name}` must be an array of floats")))
 }

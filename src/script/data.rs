@@ -24,6 +24,22 @@ pub struct Split {
 }
 
 impl Split {
+    pub fn images(&self) -> &data::Split {
+        &self.images
+    }
+
+    pub fn class_names(&self) -> &[String] {
+        &self.set.classes
+    }
+
+    /// The images that `done` does not name by their place in the whole data set.
+    pub fn without(self, done: impl Fn(usize) -> bool) -> Split {
+        Split {
+            images: self.images.without(done),
+            ..self
+        }
+    }
+
     /// The same images under a corruption.
     pub fn corrupted(self, corrupting: Corrupting) -> Split {
         Split {
@@ -59,6 +75,7 @@ pub struct Batch {
     y: Tensor,
     correct: Option<Vec<Vec<i64>>>,
     indices: Vec<usize>,
+    examples: Vec<usize>,
     number: usize,
 }
 
@@ -129,6 +146,15 @@ impl Batch {
         &self.y
     }
 
+    pub fn correct(&self) -> Option<&[Vec<i64>]> {
+        self.correct.as_deref()
+    }
+
+    /// The place of each image in the whole data set.
+    pub fn examples(&self) -> &[usize] {
+        &self.examples
+    }
+
     fn new(batch: data::Batch) -> Result<Self> {
         let n = batch.labels.len() as i64;
         let shape = [n, 3, batch.height as i64, batch.width as i64];
@@ -138,6 +164,7 @@ impl Batch {
             y: Tensor::from_i64(&batch.labels, &[n])?,
             correct: batch.correct,
             indices: batch.indices,
+            examples: batch.examples,
             number: batch.number,
         })
     }
@@ -520,7 +547,7 @@ pub mod functions {
     }
 
     /// The batches of one pass, for a `for` loop; each has `x`, `y`, `correct`, `indices`,
-    /// `number`.
+    /// `examples`, `number`.
     ///
     /// - `batch_size` (default 64): images in each
     /// - `shuffle` (default false): in a random order
@@ -635,6 +662,16 @@ pub mod functions {
     #[rhai_fn(get = "indices", pure)]
     pub fn batch_indices(batch: &mut Batch) -> Array {
         integers(batch.indices.iter().map(|&index| index as i64))
+    }
+
+    /// The place of each image in the whole data set, whatever part of it the split is.
+    ///
+    /// ```rhai
+    /// assert(dataset("shapes").test.batch(2).examples == [0, 1]);
+    /// ```
+    #[rhai_fn(get = "examples", pure)]
+    pub fn batch_examples(batch: &mut Batch) -> Array {
+        integers(batch.examples.iter().map(|&index| index as i64))
     }
 
     /// The place of the batch in its pass, from 0.

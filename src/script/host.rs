@@ -8,6 +8,7 @@ use super::declared::Outline;
 use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
+use crate::ledger::{About, Ledger};
 use crate::report::Screen;
 use crate::run::{self, Manifest, Record};
 use crate::torch::{self, Device};
@@ -30,6 +31,10 @@ pub struct Settings {
     pub device: Option<String>,
     pub threads: Option<usize>,
     pub out: Option<PathBuf>,
+    /// The folder of a run that did not finish, to go on with.
+    pub resume: Option<PathBuf>,
+    /// What brings this run about again; by default how the program was called.
+    pub command_line: Option<Vec<String>>,
     pub allow_read: Vec<PathBuf>,
     pub allow_write: Vec<PathBuf>,
 }
@@ -190,18 +195,23 @@ impl Host {
     pub fn begin_record(&self) -> Result<()> {
         let folder = self.create_run_folder()?;
         let settings = self.settings();
-        let record = Record::create(
-            &folder,
-            Manifest {
-                sources: self.sources().iter().map(|it| copied(it)).collect(),
-                command_line: std::env::args().collect(),
-                parameters: serde_json::Map::new(),
-                seed: self.seed(),
-                device: self.device().parse::<Device>()?.to_string(),
-                threads: settings.threads.unwrap_or_else(torch::num_threads),
-                versions: info::versions(),
-            },
-        )?;
+        let called = || std::env::args().collect();
+        let manifest = Manifest {
+            sources: self.sources().iter().map(|it| copied(it)).collect(),
+            command_line: settings.command_line.clone().unwrap_or_else(called),
+            directory: std::env::current_dir()
+                .ok()
+                .map(|it| it.display().to_string()),
+            parameters: serde_json::Map::new(),
+            seed: self.seed(),
+            device: self.device().parse::<Device>()?.to_string(),
+            threads: settings.threads.unwrap_or_else(torch::num_threads),
+            versions: info::versions(),
+        };
+        let record = match settings.resume {
+            Some(_) => Record::resume(&folder, manifest)?,
+            None => Record::create(&folder, manifest)?,
+        };
         *self.0.record.borrow_mut() = Some(record);
         *self.0.screen.borrow_mut() = Screen::stderr();
         Ok(())
@@ -215,11 +225,25 @@ impl Host {
         };
         let finished = ending == run::Ending::Finished;
         record.end(ending)?;
-        if finished || self.settings().out.is_some() || record.has_results()? {
+        let named = self.settings().out.is_some() || self.settings().resume.is_some();
+        if finished || named || record.has_results()? {
             return Ok(());
         }
         let folder = record.folder();
         std::fs::remove_dir_all(folder).map_err(|error| Error::io(folder, &error))
+    }
+
+    /// The ledger for a model under a condition; in memory where no record is kept.
+    pub fn ledger(&self, about: About) -> Result<Ledger> {
+        let mut record = self.0.record.borrow_mut();
+        let Some(record) = record.as_mut() else {
+            return Ledger::new(about, None);
+        };
+        let opened = record.ledger(about)?;
+        if let Some(remark) = &opened.remark {
+            self.print(remark);
+        }
+        Ok(opened.ledger)
     }
 
     /// Does something with the run's record; nothing where none is kept.

@@ -2,17 +2,25 @@
 
 use super::errors::report;
 use super::{Failure, Host, Settings, compile_file, engine, help, params, thread};
-use crate::{Error, Result, interrupt, run, torch};
+use crate::{Error, Result, interrupt, ledger, run, torch};
 use rhai::{AST, Engine};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How a run ended.
 pub enum Ending {
     Finished,
-    /// With the names of the checkpoints in the run folder.
-    Interrupted(Vec<String>),
+    Interrupted(Left),
     /// With the report for the user.
     Failed(String),
+}
+
+/// What a run that was stopped leaves behind.
+#[derive(Default)]
+pub struct Left {
+    /// The names of checkpoints in the run folder.
+    pub checkpoints: Vec<String>,
+    /// The run folder, if what was evaluated can be gone on with.
+    pub resumable: Option<PathBuf>,
 }
 
 /// Runs the script that `settings` name, on a thread with a large stack.
@@ -36,7 +44,12 @@ fn run_here(settings: Settings) -> Ending {
     let ending = match compile_and_run(&host, &engine) {
         Ok(()) => Ending::Finished,
         Err(_) if interrupt::requested() => match host.write_checkpoints() {
-            Ok(written) => Ending::Interrupted(written),
+            Ok(checkpoints) => Ending::Interrupted(Left {
+                checkpoints,
+                resumable: host
+                    .run_folder()
+                    .filter(|it| it.join(ledger::FOLDER).exists()),
+            }),
             Err(error) => Ending::Failed(format!("interrupted; no checkpoint: {error}\n")),
         },
         Err(error) => Ending::Failed(report(&engine, &error)),

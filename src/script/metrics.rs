@@ -1,8 +1,10 @@
 //! The domain `metrics`: what predictions say beyond their error.
 
+use super::ledger::Ledger;
 use super::run::Evaluation;
 use super::{RhaiResultOf, options};
 use crate::Result;
+use crate::ledger;
 use crate::metrics::{self, Bootstrap, Sampling};
 use crate::torch::{Dtype, Tensor};
 use rhai::plugin::*;
@@ -68,6 +70,22 @@ fn shown(value: &impl Serialize) -> RhaiResultOf<Dynamic> {
     rhai::serde::to_dynamic(value)
 }
 
+fn moves(moved: &metrics::SpillOver, classes: usize) -> RhaiResultOf<Map> {
+    let lost = |class| -> Array {
+        let pair = |(to, images): (usize, u64)| -> Dynamic {
+            let pair: Array = vec![(to as i64).into(), (images as i64).into()];
+            pair.into()
+        };
+        moved.lost_to(class).into_iter().map(pair).collect()
+    };
+    let lost_to: Array = (0..classes).map(|class| lost(class).into()).collect();
+    Ok(Map::from([
+        ("summary".into(), shown(&moved.summary())?),
+        ("changes".into(), shown(&moved.changes())?),
+        ("lost_to".into(), lost_to.into()),
+    ]))
+}
+
 fn flags(what: &str, tensor: &Tensor) -> Result<Vec<bool>> {
     ensure!(
         tensor.dtype()? == Dtype::Bool && tensor.ndim() == 1,
@@ -114,6 +132,29 @@ pub mod functions {
         calibration_with(confidences, correct, Map::new())
     }
 
+    /// The same of the rows of a ledger.
+    ///
+    /// ```rhai
+    /// import "std/evaluate" as evaluate;
+    /// let data = dataset("shapes", #{ train: 10, test: 20 });
+    /// let model = sequential([Flatten(), Linear(3072, data.classes)]);
+    /// let rows = evaluate::examples(model, data.test, #{});
+    /// //> ...
+    /// assert(calibration(rows).ece <= 1.0 && calibration(rows, #{ bins: 4 }).bins.len() == 4);
+    /// ```
+    #[rhai_fn(name = "calibration", return_raw)]
+    pub fn calibration_of(rows: Ledger) -> RhaiResultOf<Dynamic> {
+        calibration_of_with(rows, Map::new())
+    }
+
+    #[rhai_fn(name = "calibration", return_raw)]
+    pub fn calibration_of_with(rows: Ledger, options: Map) -> RhaiResultOf<Dynamic> {
+        let Binning { bins } = options::read("calibration", options)?;
+        let correct = rows.column(|row| row.prediction == row.label);
+        let confidences = rows.column(|row| row.confidence);
+        shown(&metrics::calibration(&confidences, &correct, bins)?)
+    }
+
     #[rhai_fn(name = "calibration", return_raw)]
     pub fn calibration_with(
         confidences: Tensor,
@@ -152,6 +193,22 @@ pub mod functions {
         shown(&metrics::top_k_error(&ranks, k)?)
     }
 
+    /// The same of the rows of a ledger.
+    ///
+    /// ```rhai
+    /// import "std/evaluate" as evaluate;
+    /// let data = dataset("shapes", #{ train: 10, test: 20 });
+    /// let model = sequential([Flatten(), Linear(3072, data.classes)]);
+    /// let rows = evaluate::examples(model, data.test, #{});
+    /// //> ...
+    /// assert(top_k_error(rows, 10) == 0.0);
+    /// ```
+    #[rhai_fn(name = "top_k_error", return_raw)]
+    pub fn top_k_error_of(rows: Ledger, k: i64) -> RhaiResultOf<Dynamic> {
+        let k = usize::try_from(k).map_err(|_| format!("`k` must be at least 1, got {k}"))?;
+        shown(&metrics::top_k_error(&rows.column(|row| row.rank), k)?)
+    }
+
     /// Whether two models differ on the same images: the exact test of McNemar; a map with the
     /// counts, `error_change`, `p_exact` and `p_mid`.
     ///
@@ -176,6 +233,25 @@ pub mod functions {
             flags("correct_b", &correct_b)?,
         );
         shown(&metrics::mcnemar(&a, &b)?)
+    }
+
+    /// The same of the examples that two ledgers have in common.
+    ///
+    /// Errors: classes or labels that differ, no example in common.
+    ///
+    /// ```rhai
+    /// import "std/evaluate" as evaluate;
+    /// let data = dataset("shapes", #{ train: 10, test: 20 });
+    /// let model = sequential([Flatten(), Linear(3072, data.classes)]);
+    /// let a = evaluate::examples(model, data.test, #{});
+    /// let b = evaluate::examples(model, data.test.take(10), #{ attack: fgsm(#{ eps: 0.1 }) });
+    /// //> ...
+    /// let test = mcnemar(a, b);
+    /// assert(test.both_right + test.only_a_right + test.only_b_right + test.both_wrong == 10);
+    /// ```
+    #[rhai_fn(name = "mcnemar", return_raw)]
+    pub fn mcnemar_of(a: Ledger, b: Ledger) -> RhaiResultOf<Dynamic> {
+        shown(&ledger::mcnemar_of(&a.rows(), &b.rows())?)
     }
 
     /// How the error of each class moves from model A to model B, and where lost images go; a map
@@ -210,19 +286,25 @@ pub mod functions {
             &classes_of("predictions_a", &predictions_a)?,
             &classes_of("predictions_b", &predictions_b)?,
         )?;
-        let lost = |class| -> Array {
-            let pair = |(to, images): (usize, u64)| -> Dynamic {
-                let pair: Array = vec![(to as i64).into(), (images as i64).into()];
-                pair.into()
-            };
-            moved.lost_to(class).into_iter().map(pair).collect()
-        };
-        let lost_to: Array = (0..count).map(|class| lost(class).into()).collect();
-        Ok(Map::from([
-            ("summary".into(), shown(&moved.summary())?),
-            ("changes".into(), shown(&moved.changes())?),
-            ("lost_to".into(), lost_to.into()),
-        ]))
+        moves(&moved, count)
+    }
+
+    /// The same of the examples that two ledgers have in common.
+    ///
+    /// Errors: classes or labels that differ, no example in common.
+    ///
+    /// ```rhai
+    /// import "std/evaluate" as evaluate;
+    /// let data = dataset("shapes", #{ train: 10, test: 20 });
+    /// let model = sequential([Flatten(), Linear(3072, data.classes)]);
+    /// let rows = evaluate::examples(model, data.test, #{});
+    /// //> ...
+    /// assert(spill_over(rows, rows).summary.unchanged == data.classes);
+    /// ```
+    #[rhai_fn(name = "spill_over", return_raw)]
+    pub fn spill_over_of(a: Ledger, b: Ledger) -> RhaiResultOf<Map> {
+        let classes = a.rows().about().class_names.len();
+        moves(&ledger::spill_over_of(&a.rows(), &b.rows())?, classes)
     }
 
     /// A bootstrap interval of the error: a map with `estimate`, `percentile` and `basic` limits

@@ -23,6 +23,7 @@ mod help;
 mod host;
 mod label;
 mod launch;
+mod ledger;
 mod metrics;
 pub mod names;
 mod nn;
@@ -46,7 +47,7 @@ mod unknown;
 pub use check::{Checked, Finding, Severity, check};
 pub use engine::{MAX_SOURCE, engine};
 pub use host::{Host, Settings, read_script};
-pub use launch::{Ending, describe, run};
+pub use launch::{Ending, Left, describe, run};
 pub use params::Params;
 pub use resolver::stdlib;
 pub use sources::{Place, Source};
@@ -77,6 +78,7 @@ pub fn domains() -> Vec<Domain> {
         ("data", data::module),
         ("corruption", corruption::module),
         ("metrics", metrics::module),
+        ("ledger", ledger::module),
         ("run", run::module),
         ("show", show::module),
         ("testing", testing::module),

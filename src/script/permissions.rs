@@ -29,8 +29,14 @@ impl Permissions {
                 .unwrap_or_default(),
             None => real(Path::new("."))?,
         };
-        // A path handed over with --set was given to the script to read.
-        let given = || settings.set.iter().map(|(_, value)| value);
+        // A path handed over with --set was given to the script to read, and so was each of a
+        // list with commas.
+        let given = || {
+            settings
+                .set
+                .iter()
+                .flat_map(|(_, value)| whole_and_parts(value))
+        };
         let paths = given().filter_map(|value| real(Path::new(value)).ok());
         let permissions = Permissions {
             read: RefCell::new(std::iter::once(home.clone()).chain(paths).collect()),
@@ -75,8 +81,9 @@ impl Permissions {
     }
 
     pub fn create_run_folder(&self, settings: &Settings) -> Result<PathBuf> {
-        let folder = match &settings.out {
-            Some(out) => {
+        let folder = match (&settings.resume, &settings.out) {
+            (Some(earlier), _) => earlier.clone(),
+            (None, Some(out)) => {
                 std::fs::create_dir_all(out).map_err(|error| Error::io(out, &error))?;
                 let mut entries = std::fs::read_dir(out).map_err(|error| Error::io(out, &error))?;
                 ensure!(
@@ -86,7 +93,7 @@ impl Permissions {
                 );
                 out.clone()
             }
-            None => new_folder_beneath(Path::new("runs"), settings.script.as_deref())?,
+            (None, None) => new_folder_beneath(Path::new("runs"), settings.script.as_deref())?,
         };
         let folder = real(&folder)?;
         *self.run.borrow_mut() = Some(folder.clone());
@@ -182,6 +189,13 @@ impl Permissions {
             .chain(run.iter())
             .any(|folder| real.starts_with(folder))
     }
+}
+
+fn whole_and_parts(value: &str) -> impl Iterator<Item = &str> {
+    let parts = value
+        .split(',')
+        .filter(move |part| *part != value && !part.is_empty());
+    std::iter::once(value).chain(parts)
 }
 
 fn real(path: &Path) -> Result<PathBuf> {

@@ -2,7 +2,7 @@
 
 use super::host::Host;
 use super::names::a_type;
-use super::{RhaiResultOf, convert};
+use super::{RhaiResultOf, convert, corruption};
 use crate::Result;
 use crate::metrics::{self, ClassErrors, relative_improvement};
 use crate::report::{self, Cell, Format, Scores, Table};
@@ -18,6 +18,10 @@ use std::rc::Rc;
 pub struct Evaluation(Rc<RefCell<metrics::Evaluation>>);
 
 impl Evaluation {
+    pub fn of(counts: metrics::Evaluation) -> Self {
+        Evaluation(Rc::new(RefCell::new(counts)))
+    }
+
     /// The errors by class, by the one label.
     pub fn counts(&self) -> ClassErrors {
         self.0.borrow().top1().clone()
@@ -73,9 +77,7 @@ pub mod functions {
     pub fn evaluation(classes: i64) -> RhaiResultOf<Evaluation> {
         let classes = usize::try_from(classes)
             .map_err(|_| format!("`classes` must be positive, got {classes}"))?;
-        Ok(Evaluation(Rc::new(RefCell::new(metrics::Evaluation::new(
-            classes,
-        )?))))
+        Ok(Evaluation::of(metrics::Evaluation::new(classes)?))
     }
 
     /// Counts a batch.
@@ -353,7 +355,8 @@ pub mod functions {
         }
     }
 
-    /// Adds a row to the run's `metrics.csv`.
+    /// Adds a row to the run's `metrics.csv`, and to the model's event file for TensorBoard,
+    /// `tensorboard/<model>/`, under tags such as `step/loss`.
     ///
     /// - `kind`: `"step"`, `"epoch"`, or a word of one's own
     /// - `values`: numbers by name; `model` (text), `epoch` and `step` have columns of their own
@@ -419,7 +422,8 @@ pub mod functions {
     /// The paper's table: errors, imbalance and worst class of each model, relative
     /// improvements of `Adv+` over `Adv`, and the published numbers beside them.
     ///
-    /// - `scores`: an array of maps `#{ model, clean, attacked }`: a name and two evaluations
+    /// - `scores`: an array of maps `#{ model, clean, attacked }`: a name and two evaluations; and
+    ///   `corruptions`, if all 15 were measured: for each name the five errors
     /// - `attack`: what the attacked column is called, such as `"PGD-40"`
     /// - `class_names`: a name for each class
     ///
@@ -452,15 +456,23 @@ pub mod functions {
                     None => bail!("`{key}` must be an evaluation, got {}", a_type(kind)),
                 }
             };
-            models.push((name, counts("clean")?, counts("attacked")?));
+            let (clean, attacked) = (counts("clean")?, counts("attacked")?);
+            let corrupted = match entry.remove("corruptions") {
+                Some(errors) if !errors.is_unit() => {
+                    let rows = corruption::rows(convert::map("corruptions", errors)?)?;
+                    Some(metrics::mean_corruption_error(&rows)?)
+                }
+                _ => None,
+            };
+            models.push((name, clean, attacked, corrupted));
         }
         let scores: Vec<Scores> = models
             .iter()
-            .map(|(model, clean, attacked)| Scores {
+            .map(|(model, clean, attacked, corrupted)| Scores {
                 model,
                 clean,
                 attacked: Some(attacked),
-                corruptions: None,
+                corrupted: corrupted.as_ref(),
             })
             .collect();
         let names = convert::strings("class_names", class_names)?;

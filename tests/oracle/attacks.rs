@@ -2,7 +2,7 @@
 //! ResNet-18, in L-infinity and L2, with and without a random start (the same draws).
 
 use super::{Oracle, close, fill, generator};
-use rhobust::attack::{Attack, Classifier, Fgsm, Pgd};
+use rhobust::attack::{Attack, Classifier, Draws, Fgsm, Pgd};
 use rhobust::nn::{
     Conv2d, Depth, Linear, Model, Module, Normalize, ResNetOptions, Sequential, Stateless, resnet,
 };
@@ -99,7 +99,9 @@ fn check(name: &str, model: &Model, x: &Tensor) {
         }
         let attack = attack_of(key, case);
         torch::manual_seed(case["seed"].as_u64().unwrap());
-        let adv = attack.perturb(&classifier, x, &y).unwrap();
+        let adv = attack
+            .perturb(&classifier, x, &y, &Draws::of_batch())
+            .unwrap();
         let logits = classifier.logits(&adv).unwrap();
         // The reference allows 1e-10 in L-infinity and 1e-9 in L2 and for the logits.
         let tolerance = if case["norm"] == "linf" { 1e-10 } else { 1e-9 };

@@ -3,7 +3,7 @@
 use super::block::{Block, Section};
 use super::study::Study;
 use crate::Result;
-use crate::metrics::mcnemar;
+use crate::ledger::mcnemar_of;
 use crate::report::{Cell, Table};
 use maud::html;
 
@@ -23,14 +23,11 @@ pub fn section(study: &Study, _: &mut Vec<String>) -> Result<Option<Section>> {
         let mut rows = Vec::new();
         for (a, b) in study.pairs() {
             let both = a.condition(condition).zip(b.condition(condition));
-            let Some(pairs) = both.and_then(|(a, b)| a.pairs(b)) else {
+            // What cannot be compared, the section on differences says.
+            let ledgers = both.and_then(|(a, b)| a.with(b));
+            let Some(Ok(test)) = ledgers.map(|(a, b)| mcnemar_of(a, b)) else {
                 continue;
             };
-            let right = |predictions: &[i64]| -> Vec<bool> {
-                let all = predictions.iter().zip(&pairs.labels);
-                all.map(|(prediction, label)| prediction == label).collect()
-            };
-            let test = mcnemar(&right(&pairs.a), &right(&pairs.b))?;
             rows.push((format!("A {}, B {}", a.name, b.name), test));
         }
         if !rows.is_empty() {

@@ -3,37 +3,33 @@
 use crate::Result;
 use crate::ledger::{About, Kind, Ledger, Row};
 use crate::metrics::{Evaluation, wilson_interval};
-use std::collections::BTreeMap;
 
 /// What a ledger says, counted.
 pub struct Condition {
     pub about: About,
     pub evaluation: Evaluation,
-    /// The examples; of corruptions, which no section looks at one by one, none are kept.
-    pub rows: Vec<Row>,
     pub done: usize,
-}
-
-/// The same examples under two models.
-pub struct Pairs {
-    pub labels: Vec<i64>,
-    pub a: Vec<i64>,
-    pub b: Vec<i64>,
+    /// The examples; of corruptions, which no section looks at one by one, none are kept.
+    pub ledger: Option<Ledger>,
 }
 
 impl Condition {
-    pub fn of(ledger: &Ledger) -> Self {
-        let about = ledger.about().clone();
-        let rows = match about.kind {
-            Kind::Corruption => Vec::new(),
-            Kind::Clean | Kind::Attack => ledger.rows().to_vec(),
-        };
+    pub fn of(ledger: Ledger) -> Self {
         Condition {
-            about,
+            about: ledger.about().clone(),
             evaluation: ledger.evaluation().clone(),
-            rows,
             done: ledger.len(),
+            ledger: (ledger.about().kind != Kind::Corruption).then_some(ledger),
         }
+    }
+
+    pub fn rows(&self) -> &[Row] {
+        self.ledger.as_ref().map_or(&[], Ledger::rows)
+    }
+
+    /// The ledgers of this condition and another's, where both are kept.
+    pub fn with<'a>(&'a self, other: &'a Condition) -> Option<(&'a Ledger, &'a Ledger)> {
+        self.ledger.as_ref().zip(other.ledger.as_ref())
     }
 
     pub fn name(&self) -> &str {
@@ -60,29 +56,5 @@ impl Condition {
             .error()
             .zip(limits)
             .map(|(error, limits)| (error, limits.low, limits.high)))
-    }
-
-    /// The predictions of this and another condition on the examples that both have; `None`
-    /// where they have none in common or their labels differ.
-    pub fn pairs(&self, other: &Condition) -> Option<Pairs> {
-        let theirs: BTreeMap<_, &Row> = other.rows.iter().map(|it| (it.example, it)).collect();
-        let both = self
-            .rows
-            .iter()
-            .filter_map(|it| Some((it, *theirs.get(&it.example)?)));
-        let mut pairs = Pairs {
-            labels: Vec::new(),
-            a: Vec::new(),
-            b: Vec::new(),
-        };
-        for (a, b) in both {
-            if a.label != b.label {
-                return None;
-            }
-            pairs.labels.push(a.label);
-            pairs.a.push(a.prediction);
-            pairs.b.push(b.prediction);
-        }
-        (!pairs.labels.is_empty()).then_some(pairs)
     }
 }

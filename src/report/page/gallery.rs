@@ -14,23 +14,33 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
     let mut all: Vec<(usize, String, &Pictures)> = Vec::new();
     for (run, folder) in study.runs.iter().enumerate() {
         for pictures in folder.pictures.iter().filter(|it| !it.examples.is_empty()) {
-            let known = study
-                .models
-                .iter()
-                .find(|it| it.run == run && it.own_name == pictures.model);
-            let name = known.map_or(pictures.model.clone(), |it| it.name.clone());
-            all.push((known.map_or(usize::MAX, |it| it.slot), name, pictures));
+            let models = study.models.iter().filter(|it| it.run == run);
+            let known = models
+                .flat_map(|model| model.conditions.iter().map(move |it| (model, it)))
+                .find(|(model, it)| pictures.are_of(&model.own_name, it.name()));
+            all.push(match known {
+                Some((model, it)) => (
+                    model.slot,
+                    format!("{}, {}", model.name, it.name()),
+                    pictures,
+                ),
+                None => (
+                    usize::MAX,
+                    format!("{}, {}", pictures.model, pictures.condition),
+                    pictures,
+                ),
+            });
         }
     }
     all.sort_by_key(|it| it.0);
     for (_, name, pictures) in all {
-        blocks.push(Block::Heading(format!("{name}, {}", pictures.condition)));
+        blocks.push(Block::Heading(name));
         blocks.push(Block::Text(cards(pictures, &study.class_names)));
     }
     if blocks.is_empty() {
         if study.attack().is_some() {
             missing.push(
-                "Gallery: the runs kept no pictures of attacked images; see `gallery` of \
+                "Gallery: the runs kept no pictures of attacked images; see `pictures` of \
                  evaluate::errors."
                     .into(),
             );

@@ -42,9 +42,9 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
             let limits = imbalance.as_ref().map(|it| it.basic);
             // Mirrored about the estimate, the lower end can fall below what is possible.
             let low = limits.map(|it| it.low.max(0.0));
-            let top5 = it.rows.iter().filter(|row| row.rank >= 5).count();
-            let has_five = study.class_names.len() > 5 && !it.rows.is_empty();
-            let top5 = has_five.then(|| top5 as f64 / it.rows.len() as f64);
+            let top5 = it.rows().iter().filter(|row| row.rank >= 5).count();
+            let has_five = study.class_names.len() > 5 && !it.rows().is_empty();
+            let top5 = has_five.then(|| top5 as f64 / it.rows().len() as f64);
             let worst = counts.worst().and_then(|worst| {
                 let name = study.class_names.get(worst.class)?;
                 Some(format!("{name} ({:.1})", 100.0 * worst.error))

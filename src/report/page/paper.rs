@@ -52,7 +52,7 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
 }
 
 fn table(study: &Study, models: &[&Model], names: Vec<&str>, clean: &str) -> Result<Option<Table>> {
-    let corruptions = models.iter().map(|it| it.corruption_table(Some(clean)));
+    let corruptions = models.iter().map(|it| it.corruption_error());
     let corruptions: Vec<_> = corruptions.collect::<Result<_>>()?;
     let attack = study.attack();
     let scores: Vec<Scores> = models
@@ -65,7 +65,7 @@ fn table(study: &Study, models: &[&Model], names: Vec<&str>, clean: &str) -> Res
                 model: name,
                 clean: &it.condition(clean)?.evaluation,
                 attacked: attacked.map(|it| &it.evaluation),
-                corruptions: corruptions.as_ref(),
+                corrupted: corruptions.as_ref(),
             })
         })
         .collect();

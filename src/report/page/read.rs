@@ -2,9 +2,9 @@
 
 use super::condition::Condition;
 use crate::ledger::{self, Ledger};
+use crate::report::{GALLERY_FILE, Gallery, GalleryExample};
 use crate::run::Recorded;
 use crate::{Error, Result};
-use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -39,24 +39,18 @@ pub struct Pictures {
 
 /// One example, each picture a PNG.
 pub struct Picture {
-    pub about: Example,
+    pub about: GalleryExample,
     pub clean: Vec<u8>,
     pub adversarial: Vec<u8>,
     pub perturbation: Vec<u8>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-pub struct Example {
-    pub example: u64,
-    pub label: i64,
-    pub prediction_clean: i64,
-    pub prediction: i64,
-}
-
-#[derive(Deserialize)]
-struct Gallery {
-    magnified: f64,
-    examples: Vec<Example>,
+impl Pictures {
+    /// Whether they lie where those of this model and condition do.
+    pub fn are_of(&self, model: &str, condition: &str) -> bool {
+        let file = ledger::path_in(Path::new(""), model, condition).with_extension("");
+        file.ends_with(Path::new(&self.model).join(&self.condition))
+    }
 }
 
 /// The page shows so many examples of each model and condition.
@@ -74,17 +68,11 @@ pub fn read_run(folder: &Path) -> Result<RunFolder> {
         folder.is_dir(),
         "{shown} must be the folder of a run, is a file"
     );
-    let record = folder.join("record.json");
-    ensure!(
-        record.is_file(),
-        "{shown} is no run: it has no record.json; `rhobust run` writes such a folder, \
-         runs/SCRIPT-TIME or what --out says"
-    );
     let ledgers = ledger::files(folder)?.into_iter();
-    let conditions = ledgers.map(|file| Ok(Condition::of(&Ledger::read(&file)?)));
+    let conditions = ledgers.map(|file| Ok(Condition::of(Ledger::read(&file)?)));
     Ok(RunFolder {
         folder: folder.to_owned(),
-        recorded: read_json(&record)?,
+        recorded: Recorded::read(folder)?,
         logged: read_logged(&folder.join("metrics.csv"))?,
         conditions: conditions.collect::<Result<_>>()?,
         pictures: read_gallery(&folder.join("gallery"))?,
@@ -149,7 +137,7 @@ fn read_gallery(folder: &Path) -> Result<Vec<Pictures>> {
     }
     for model in subfolders(folder)? {
         for condition in subfolders(&model)? {
-            let about = condition.join("gallery.json");
+            let about = condition.join(GALLERY_FILE);
             if about.exists() {
                 all.push(read_pictures(&condition, read_json(&about)?)?);
             }
@@ -159,7 +147,7 @@ fn read_gallery(folder: &Path) -> Result<Vec<Pictures>> {
 }
 
 fn read_pictures(folder: &Path, gallery: Gallery) -> Result<Pictures> {
-    let png = |example: &Example, what: &str| -> Result<Vec<u8>> {
+    let png = |example: &GalleryExample, what: &str| -> Result<Vec<u8>> {
         let path = folder.join(format!("{}-{what}.png", example.example));
         let bytes = fs::read(&path).map_err(|error| Error::io(&path, &error))?;
         match bytes.starts_with(PNG) {

@@ -20,9 +20,9 @@ pub fn section(study: &Study, _: &mut Vec<String>) -> Result<Option<Section>> {
     for condition in study.main_conditions() {
         table.heading(condition);
         for (model, it) in study.under(condition) {
-            let confidences: Vec<f64> = it.rows.iter().map(|row| row.confidence).collect();
+            let confidences: Vec<f64> = it.rows().iter().map(|row| row.confidence).collect();
             let correct: Vec<bool> = it
-                .rows
+                .rows()
                 .iter()
                 .map(|row| row.prediction == row.label)
                 .collect();

@@ -5,6 +5,7 @@ use super::classes::FEW;
 use super::name::slug;
 use super::study::{Model, Study};
 use crate::Result;
+use crate::ledger::spill_over_of;
 use crate::metrics::{ClassChange, SpillOver};
 use crate::report::figure::{Axis, Change, Curve, Curves, Data, Figure, change_bars, curves};
 use crate::report::{Cell, Table};
@@ -82,20 +83,18 @@ fn moves<'a>(study: &'a Study, missing: &mut Vec<String>) -> Result<Vec<Move<'a>
             let (Some(of_a), Some(of_b)) = (a.condition(condition), b.condition(condition)) else {
                 continue;
             };
-            let Some(pairs) = of_a.pairs(of_b) else {
-                missing.push(format!(
-                    "{} against {}, {condition}: they were not evaluated on the same images.",
-                    b.name, a.name
-                ));
+            let Some((ledger_a, ledger_b)) = of_a.with(of_b) else {
                 continue;
             };
-            let classes = study.class_names.len();
-            moves.push(Move {
-                a,
-                b,
-                condition,
-                spill: SpillOver::new(classes, &pairs.labels, &pairs.a, &pairs.b)?,
-            });
+            match spill_over_of(ledger_a, ledger_b) {
+                Ok(spill) => moves.push(Move {
+                    a,
+                    b,
+                    condition,
+                    spill,
+                }),
+                Err(error) => missing.push(format!("Comparison of models: {error}.")),
+            }
         }
     }
     Ok(moves)

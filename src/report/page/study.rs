@@ -5,7 +5,11 @@ use super::name::{rank, run_names};
 use super::read::RunFolder;
 use crate::Result;
 use crate::ledger::Kind;
-use crate::metrics::{CorruptionTable, SEVERITIES, corruption_table};
+use crate::metrics::{
+    CORRUPTIONS, CorruptionError, CorruptionTable, SEVERITIES, corruption_table,
+    mean_corruption_error,
+};
+use std::cmp::Reverse;
 use std::mem;
 
 pub struct Study {
@@ -93,15 +97,13 @@ impl Study {
     }
 
     /// The attack that the page shows in detail: the paper's, else the one that most models
-    /// were measured under, of several the first.
+    /// were measured under, of several that of the shortest name: a sweep over radii has longer
+    /// ones.
     pub fn attack(&self) -> Option<&str> {
         let attacks = self.of_kind(Kind::Attack);
         let published = attacks.iter().find(|it| **it == "PGD-40").copied();
-        let most = attacks.iter().map(|it| self.under(it).len()).max();
-        published.or_else(|| {
-            let of_most = |it: &&&str| Some(self.under(it).len()) == most;
-            attacks.iter().find(of_most).copied()
-        })
+        let key = |name: &&&str| (self.under(name).len(), Reverse(name.len()));
+        published.or_else(|| attacks.iter().max_by_key(key).copied())
     }
 
     /// Those of `clean` and `attack` that there are.
@@ -157,6 +159,20 @@ impl Model {
             rows[at].1[column] = it.evaluation.error();
         }
         rows
+    }
+
+    /// The mCE and the plain mean, where all 15 corruptions have all severities.
+    ///
+    /// # Errors
+    /// As `mean_corruption_error`.
+    pub fn corruption_error(&self) -> Result<Option<CorruptionError>> {
+        let errors = self.corruption_errors();
+        let row = |name: &str| -> Option<Vec<f64>> {
+            let row = errors.iter().find(|it| it.0 == name)?.1;
+            row.into_iter().collect()
+        };
+        let rows: Option<Vec<Vec<f64>>> = CORRUPTIONS.iter().map(|it| row(it.0)).collect();
+        rows.map(|rows| mean_corruption_error(&rows)).transpose()
     }
 
     /// The table of the corruptions that have all severities; `None` where no one has.

@@ -34,6 +34,8 @@ impl MadeUp {
             error: None,
             script: Some("scripts/paper.rhai".into()),
             script_copy: None,
+            directory: None,
+            resumed: Vec::new(),
             command_line: ["rhobust", "run", "scripts/paper.rhai"]
                 .map(Into::into)
                 .into(),

@@ -205,7 +205,7 @@ fn refuses_what_is_no_run_or_damaged_by_name() {
     let run = parent.path().join("run");
     assert!(refused(&[&run]).ends_with("run: there is no such run"));
     fs::create_dir(&run).unwrap();
-    assert!(refused(&[&run]).contains("is no run: it has no record.json"));
+    assert!(refused(&[&run]).contains("is not the folder of a run"));
 
     let made = MadeUp::new(&NAMES, 20);
     made.record(&run, &["Adv"]);

@@ -68,6 +68,20 @@ pub mod functions {
         Ok(model.predict_of(classes, &x)?)
     }
 
+    /// The logits of the classes, `[n, classes]`, in eval mode and without gradient; outputs that
+    /// belong to transformations of label augmentation are left aside.
+    ///
+    /// - `classes`: how many the data has; it is an error if the model tells more or fewer apart
+    ///
+    /// ```rhai
+    /// let model = resnet18(#{ outputs: 5, classes: 4, stem: "small" });
+    /// assert(model.class_logits(rand([2, 3, 8, 8]), 4).shape == [2, 4]);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn class_logits(model: Model, x: Tensor, classes: i64) -> RhaiResultOf<Tensor> {
+        Ok(model.class_logits_of(classes, &x)?)
+    }
+
     /// Switches the model to train mode, or with `false` to eval mode; returns it.
     ///
     /// - `training` (default true): false for eval mode

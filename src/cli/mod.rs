@@ -1,11 +1,13 @@
 //! The command line.
 
+mod resume;
+
 use crate::info::Info;
 use crate::report;
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
-use crate::{interrupt, repl};
+use crate::{Error, interrupt, repl};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -76,11 +78,12 @@ struct Doc {
     after_help = "Examples:\n  \
     rhobust run scripts/adv.rhai --set epochs=2 --set eps=8/255\n  \
     rhobust run scripts/adv.rhai --seed 1 --device cuda:0 --out runs/seed1\n  \
-    rhobust run scripts/adv.rhai --set data=/data/imagenet"
+    rhobust run scripts/adv.rhai --set data=/data/imagenet\n  \
+    rhobust run --resume runs/evaluate-2026-01-31T12-00-00 --set batch_size=16"
 )]
 struct Run {
     /// The script, a .rhai file
-    #[arg(required_unless_present = "help")]
+    #[arg(required_unless_present_any = ["help", "resume"])]
     script: Option<PathBuf>,
 
     #[command(flatten)]
@@ -89,6 +92,11 @@ struct Run {
     /// The folder for the results, new or empty [default: runs/SCRIPT-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+
+    /// Go on with a run that did not finish: what was evaluated stays, the rest of the script
+    /// runs again; --set and the like change it
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["script", "out"])]
+    resume: Option<PathBuf>,
 
     /// Show this, and the parameters of the script if one is named
     #[arg(short, long)]
@@ -206,7 +214,10 @@ pub fn main() -> i32 {
     interrupt_on_ctrl_c();
     match cli.command {
         Command::Run(run) if run.help => help_for_run(run),
-        Command::Run(run) => finish(script::run(run.settings())),
+        Command::Run(run) => match run.settings() {
+            Ok(settings) => finish(script::run(settings)),
+            Err(error) => failed(&format!("error: {error}\n")),
+        },
         Command::Repl(repl) => {
             interrupt::keep_running();
             end_on_sigterm();
@@ -223,7 +234,7 @@ pub fn main() -> i32 {
                 say(&page.display().to_string());
                 0
             }
-            Err(_) if interrupt::requested() => finish(Ending::Interrupted(Vec::new())),
+            Err(Error::Interrupted) => finish(Ending::Interrupted(script::Left::default())),
             Err(error) => failed(&format!("error: {error}\n")),
         },
         Command::Doc(doc) => match doc.answer() {
@@ -315,7 +326,7 @@ fn run_tests(test: Test) -> i32 {
     };
     let tell = |result: &str| say(result.trim_end());
     match script::test(test.path, test.filter, settings, tell) {
-        Err(_) if interrupt::requested() => finish(Ending::Interrupted(Vec::new())),
+        Err(_) if interrupt::requested() => finish(Ending::Interrupted(script::Left::default())),
         Err(error) => failed(&format!("error: {error}\n")),
         Ok(outcome) if outcome == script::Outcome::default() => {
             failed("error: no test was found: a test is a function `test_...()` of a script\n")
@@ -328,10 +339,13 @@ fn run_tests(test: Test) -> i32 {
 }
 
 impl Run {
-    fn settings(self) -> Settings {
-        Settings {
-            out: self.out,
-            ..self.common.settings(self.script)
+    fn settings(self) -> crate::Result<Settings> {
+        match self.resume.clone() {
+            Some(folder) => resume::settings(self, folder),
+            None => Ok(Settings {
+                out: self.out,
+                ..self.common.settings(self.script)
+            }),
         }
     }
 }
@@ -346,6 +360,8 @@ impl Common {
             device: self.device,
             threads: self.threads.map(|n| n as usize),
             out: None,
+            resume: None,
+            command_line: None,
             allow_read: self.allow_read,
             allow_write: self.allow_write,
         }
@@ -377,10 +393,13 @@ fn finish(ending: Ending) -> i32 {
     match ending {
         Ending::Finished => 0,
         Ending::Failed(report) => failed(&report),
-        Ending::Interrupted(checkpoints) => {
+        Ending::Interrupted(left) => {
             eprintln!("interrupted");
-            for name in checkpoints {
+            for name in left.checkpoints {
                 eprintln!("checkpoint in the run folder: {name}");
+            }
+            if let Some(folder) = left.resumable {
+                eprintln!("to go on: rhobust run --resume {}", folder.display());
             }
             INTERRUPTED
         }

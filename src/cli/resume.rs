@@ -1,0 +1,123 @@
+//! `rhobust run --resume RUN`: how the run was called, and what is to be different.
+
+use super::{Cli, Command, Common, Run};
+use crate::run::Recorded;
+use crate::script::Settings;
+use crate::{Error, Result};
+use clap::Parser;
+use std::path::{Path, PathBuf};
+
+/// The settings of the run in `folder`, with those of `now` over them.
+///
+/// # Errors
+/// `Invalid` for a folder that holds no run of a script, and where it was started in another
+/// folder than this one.
+pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
+    let recorded = Recorded::read(&folder)?;
+    check_directory(&recorded, &folder)?;
+    let then = Cli::try_parse_from(&recorded.command_line).map(|it| it.command);
+    let Ok(Command::Run(then)) = then else {
+        bail!(
+            "{}: this run was not made by `rhobust run`",
+            folder.display()
+        );
+    };
+    let common = merged(then.common, now.common);
+    let command_line = command_line(then.script.as_deref(), &common);
+    Ok(Settings {
+        resume: Some(folder),
+        command_line: Some(command_line),
+        ..common.settings(then.script)
+    })
+}
+
+/// Paths on the command line and in the script are relative to where it was started.
+fn check_directory(recorded: &Recorded, folder: &Path) -> Result<()> {
+    let here = std::env::current_dir().map_err(|error| Error::io(Path::new("."), &error))?;
+    match &recorded.directory {
+        Some(there) if Path::new(there) != here => bail!(
+            "{}: this run was started in {there}; resume it there",
+            folder.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn merged(mut then: Common, now: Common) -> Common {
+    let again = |key: &String| now.set.iter().any(|(other, _)| other == key);
+    then.set.retain(|(key, _)| !again(key));
+    then.set.extend(now.set);
+    then.allow_read.extend(now.allow_read);
+    then.allow_write.extend(now.allow_write);
+    Common {
+        device: now.device.or(then.device),
+        seed: now.seed.or(then.seed),
+        threads: now.threads.or(then.threads),
+        ..then
+    }
+}
+
+/// The words that make `common` again.
+fn command_line(script: Option<&Path>, common: &Common) -> Vec<String> {
+    let mut words = vec!["rhobust".to_owned(), "run".to_owned()];
+    words.extend(script.map(|it| it.display().to_string()));
+    let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    for (key, value) in &common.set {
+        option("set", format!("{key}={value}"));
+    }
+    for (name, value) in [
+        ("device", common.device.clone()),
+        ("seed", common.seed.map(|it| it.to_string())),
+        ("threads", common.threads.map(|it| it.to_string())),
+    ] {
+        if let Some(value) = value {
+            option(name, value);
+        }
+    }
+    for (name, paths) in [
+        ("allow-read", &common.allow_read),
+        ("allow-write", &common.allow_write),
+    ] {
+        for path in paths {
+            option(name, path.display().to_string());
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Common {
+        let words = ["rhobust", "run"].iter().chain(words);
+        match Cli::try_parse_from(words).map(|it| it.command) {
+            Ok(Command::Run(run)) => run.common,
+            _ => panic!("these words call a run"),
+        }
+    }
+
+    #[test]
+    fn what_is_said_now_counts_and_can_be_said_again() {
+        let then = parsed(&["s.rhai", "--set", "a=1", "--set", "b=x y", "--seed", "3"]);
+        let now = parsed(&["--resume", "r", "--set", "a=2", "--threads", "1"]);
+        let both = merged(then, now);
+        let words = command_line(Some(Path::new("s.rhai")), &both);
+        assert_eq!(
+            words[2..],
+            [
+                "s.rhai",
+                "--set",
+                "b=x y",
+                "--set",
+                "a=2",
+                "--seed",
+                "3",
+                "--threads",
+                "1"
+            ]
+        );
+        let words: Vec<&str> = words[2..].iter().map(String::as_str).collect();
+        assert_eq!(parsed(&words).set, both.set);
+    }
+}

@@ -1,0 +1,484 @@
+//! The domain `ledger`: what a model made of each example.
+
+use super::attack::Attack;
+use super::data::{Batch, Split};
+use super::host::Host;
+use super::run::Evaluation;
+use super::{RhaiResultOf, options};
+use crate::Result;
+use crate::attack::Norm;
+use crate::ledger::{self, About, Judged, Kind, Row, judge};
+use crate::nn::Model;
+use crate::report::{GalleryExample, write_gallery};
+use crate::torch::Tensor;
+use rhai::plugin::*;
+use rhai::{Array, FnPtr, Map};
+use serde::Deserialize;
+use serde_json::json;
+use std::cell::{Ref, RefCell};
+use std::rc::Rc;
+
+/// A ledger as scripts hold it.
+#[derive(Clone)]
+pub struct Ledger(Rc<RefCell<ledger::Ledger>>);
+
+impl Ledger {
+    fn of(ledger: ledger::Ledger) -> Self {
+        Ledger(Rc::new(RefCell::new(ledger)))
+    }
+
+    pub fn rows(&self) -> Ref<'_, ledger::Ledger> {
+        self.0.borrow()
+    }
+
+    pub fn column<T>(&self, value: impl Fn(&Row) -> T) -> Vec<T> {
+        self.rows().rows().iter().map(value).collect()
+    }
+
+    fn about<T>(&self, read: impl FnOnce(&About) -> T) -> T {
+        read(self.0.borrow().about())
+    }
+}
+
+pub fn module() -> rhai::Module {
+    let mut module = rhai::exported_module!(functions);
+    module.set_custom_type::<Ledger>("ledger");
+    module
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Naming {
+    name: String,
+    condition: String,
+    /// Taken out before; here so that it is known as an option.
+    #[serde(rename = "attack")]
+    _attack: (),
+}
+
+impl Default for Naming {
+    fn default() -> Self {
+        Naming {
+            name: "model".into(),
+            condition: String::new(),
+            _attack: (),
+        }
+    }
+}
+
+/// The threat model that a script names: an attack, a closure, or `()`.
+fn threat(given: Option<Dynamic>) -> RhaiResultOf<Option<serde_json::Value>> {
+    let given = given.unwrap_or_default();
+    let attack = given.clone().flatten().try_cast::<Attack>();
+    match attack {
+        Some(attack) => Ok(Some(attack.record())),
+        None if given.is::<FnPtr>() => Ok(Some(json!({ "attack": "own attack" }))),
+        None if given.is_unit() => Ok(None),
+        None => {
+            Err("`attack` must be an attack, such as pgd(#{ ... }), or a closure |x, y|".into())
+        }
+    }
+}
+
+/// What a condition is called that nobody named.
+fn condition_name(attack: Option<&serde_json::Value>, under: Option<&str>) -> String {
+    let attack = attack.map(|it| {
+        let name = it["attack"].as_str().unwrap_or("attack");
+        match &it["eps"] {
+            serde_json::Value::Null => name.to_owned(),
+            eps => format!("{name}, eps {eps}"),
+        }
+    });
+    match (attack, under) {
+        (None, None) => "clean".to_owned(),
+        (Some(attack), None) => attack,
+        (None, Some(under)) => under.to_owned(),
+        (Some(attack), Some(under)) => format!("{under}, {attack}"),
+    }
+}
+
+fn judged(
+    ledger: &Ledger,
+    batch: &Batch,
+    logits: &Tensor,
+    norms: Option<(&[f64], &[f64])>,
+) -> Result<()> {
+    let [_, classes] = logits.shape()[..] else {
+        bail!("`logits` must be [n, classes], got {}", logits.signature());
+    };
+    let known = ledger.about(|it| it.class_names.len());
+    ensure!(
+        classes == known as i64,
+        "`logits` must be of the {known} classes, got {}",
+        logits.signature()
+    );
+    let rows = judge(&Judged {
+        examples: batch.examples(),
+        labels: &batch.labels().to_vec_i64()?,
+        correct: batch.correct(),
+        logits: &logits.to_vec_f64()?,
+        classes: known,
+        norms,
+    })?;
+    ledger.0.borrow_mut().add(rows)
+}
+
+/// What models made of each example, in files for pandas and DuckDB.
+#[export_module]
+pub mod functions {
+    /// Begins a ledger: what a model makes of each example of a split, or goes on with the one
+    /// that a stopped run left.
+    ///
+    /// - `model`, `split`: which are evaluated; the ledger knows them by hashes
+    /// - `options`: a map
+    ///   - `name` (default `"model"`): what the model is called in tables
+    ///   - `condition` (default `"clean"`, the corruption of the split, or the attack's name and
+    ///     eps): what the condition is called
+    ///   - `attack` (default none): an attack, or a closure
+    ///
+    /// The run folder keeps it as `ledger/<name>/<condition>.parquet`, with the columns `model`,
+    /// `condition`, `corruption`, `severity`, `eps`, `example` (place in the data set), `label`,
+    /// `prediction`, `real` (the prediction is one of several correct classes), `loss`, `margin`
+    /// (the label's logit less the largest other), `confidence`, `rank` (0 where the label's
+    /// logit is the largest), `linf`, `l2` (of the perturbation) and `success` (of an attack).
+    /// The file is written while rows come in, when the run is stopped, and at `write`.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let rows = ledger(model, test, #{ name: "linear" });
+    /// for batch in test.without(rows).batches(#{ batch_size: 8 }) {
+    ///     rows.add(batch, model.class_logits(batch.x, test.classes));
+    /// }
+    /// rows.write();
+    /// assert(rows.len() == 20 && rows.complete);
+    /// print(rows.evaluation);  //> evaluation(20 images, error ...
+    /// ```
+    #[rhai_fn(name = "ledger", return_raw)]
+    pub fn begin(
+        context: NativeCallContext,
+        model: Model,
+        split: Split,
+        mut options: Map,
+    ) -> RhaiResultOf<Ledger> {
+        let host = Host::of(&context);
+        let attack = threat(options.insert("attack".into(), Dynamic::UNIT))?;
+        let naming: Naming = options::read("ledger", options)?;
+        let images = split.images();
+        let under = images.condition();
+        let corruption = under.map(|it| it.corruption.name().to_owned());
+        let severity = under.map(|it| it.severity);
+        let label = under.map(|it| format!("{} {}", it.corruption.name(), it.severity));
+        let condition = match naming.condition.is_empty() {
+            true => condition_name(attack.as_ref(), label.as_deref()),
+            false => naming.condition,
+        };
+        let about = About {
+            model: naming.name,
+            condition,
+            kind: match (&attack, under) {
+                (Some(_), _) => Kind::Attack,
+                (None, Some(_)) => Kind::Corruption,
+                (None, None) => Kind::Clean,
+            },
+            eps: attack.as_ref().and_then(|it| it["eps"].as_f64()),
+            attack,
+            corruption,
+            severity,
+            class_names: split.class_names().to_vec(),
+            images: images.len(),
+            real: images.has_several_correct(),
+            seed: host.seed(),
+            dtype: model.dtype()?.to_string(),
+            weights: model.fingerprint()?,
+            data: images.fingerprint(),
+        };
+        Ok(Ledger::of(host.ledger(about)?))
+    }
+
+    /// The ledgers that a run kept, by model and condition.
+    ///
+    /// - `run`: the folder of a run
+    ///
+    /// Errors: a folder that may not be read; a damaged ledger, by its file.
+    ///
+    /// ```rhai
+    /// for rows in ledgers(".") { print(`${rows.model}, ${rows.condition}: ${rows.error}`); }
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn ledgers(context: NativeCallContext, run: &str) -> RhaiResultOf<Array> {
+        let host = Host::of(&context);
+        let found = host.reading(run, |real| {
+            ledger::read_all(real, &|path| host.check_read(path))
+        })?;
+        Ok(found
+            .into_iter()
+            .map(|it| Dynamic::from(Ledger::of(it)))
+            .collect())
+    }
+
+    /// Adds what a model said about a batch: a row for each image.
+    ///
+    /// - `logits`: `[n, classes]`, as from `model.class_logits`
+    ///
+    /// Errors: logits that are not finite; an example that is there already.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let rows = ledger(model, test, #{});
+    /// let batch = test.batch(4);
+    /// rows.add(batch, model.class_logits(batch.x, test.classes));
+    /// assert(rows.len() == 4 && !rows.complete);
+    /// ```
+    #[rhai_fn(name = "add", return_raw)]
+    pub fn add(ledger: Ledger, batch: Batch, logits: Tensor) -> RhaiResultOf<()> {
+        Ok(judged(&ledger, &batch, &logits, None)?)
+    }
+
+    /// Adds what a model said about attacked images, with the norms of their perturbations.
+    ///
+    /// - `logits`: of the attacked images, `[n, classes]`
+    /// - `x`, `x_adv`: before and after the attack
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 4 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let attack = fgsm(#{ eps: 0.1 });
+    /// let rows = ledger(model, test, #{ attack: attack });
+    /// let batch = test.batch(4);
+    /// let x_adv = attack.perturb(model, batch.x, batch.y, batch);
+    /// rows.add(batch, model.class_logits(x_adv, test.classes), batch.x, x_adv);
+    /// assert(rows.column("linf").max().item() < 0.1 + 1e-6);
+    /// ```
+    #[rhai_fn(name = "add", return_raw)]
+    pub fn add_attacked(
+        ledger: Ledger,
+        batch: Batch,
+        logits: Tensor,
+        x: Tensor,
+        x_adv: Tensor,
+    ) -> RhaiResultOf<()> {
+        let delta = x_adv.sub(&x)?;
+        let linf = Norm::Linf.size(&delta)?.to_vec_f64()?;
+        let l2 = Norm::L2.size(&delta)?.to_vec_f64()?;
+        Ok(judged(&ledger, &batch, &logits, Some((&linf, &l2)))?)
+    }
+
+    /// Keeps pictures of attacked images in the run folder, for the report: the clean image, the
+    /// adversarial one and the magnified perturbation.
+    ///
+    /// - `x`, `x_adv`: `[n, 3, h, w]`, before and after the attack
+    /// - `n`: of so many images, first those that the attack turned from right to wrong
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 4 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let attack = fgsm(#{ eps: 0.1 });
+    /// let rows = ledger(model, test, #{ attack: attack });
+    /// let batch = test.batch(4);
+    /// let x_adv = attack.perturb(model, batch.x, batch.y, batch);
+    /// rows.keep_pictures(model, batch, batch.x, x_adv, 2);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn keep_pictures(
+        context: NativeCallContext,
+        ledger: Ledger,
+        model: Model,
+        batch: Batch,
+        x: Tensor,
+        x_adv: Tensor,
+        n: i64,
+    ) -> RhaiResultOf<()> {
+        let most = usize::try_from(n).map_err(|_| format!("`n` must be at least 0, got {n}"))?;
+        let labels = batch.labels().to_vec_i64()?;
+        let before = model.predict(&x)?.to_vec_i64()?;
+        let after = model.predict(&x_adv)?.to_vec_i64()?;
+        let example = |(i, &example): (usize, &usize)| GalleryExample {
+            example,
+            label: labels[i],
+            prediction_clean: before[i],
+            prediction: after[i],
+        };
+        let examples: Vec<_> = batch.examples().iter().enumerate().map(example).collect();
+        Ok(Host::of(&context).recording(|record| {
+            let folder = ledger.about(|it| record.gallery(&it.model, &it.condition));
+            write_gallery(&folder, &x, &x_adv, &examples, most)
+        })?)
+    }
+
+    /// The images that are not in the ledger yet: after a stop, the rest.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let rows = ledger(model, test, #{});
+    /// let batch = test.batch(4);
+    /// rows.add(batch, model.class_logits(batch.x, test.classes));
+    /// assert(test.without(rows).len() == 16);
+    /// ```
+    pub fn without(split: Split, ledger: Ledger) -> Split {
+        let rows = ledger.0.borrow();
+        split.without(|example| rows.has(example))
+    }
+
+    /// Writes the file, in a run that keeps a record.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// ledger(sequential([Flatten(), Linear(3072, test.classes)]), test, #{}).write();
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn write(ledger: Ledger) -> RhaiResultOf<()> {
+        Ok(ledger.0.borrow_mut().write()?)
+    }
+
+    /// How many rows there are.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let rows = ledger(sequential([Flatten(), Linear(3072, test.classes)]), test, #{});
+    /// assert(rows.len() == 0);
+    /// ```
+    #[rhai_fn(name = "len")]
+    pub fn len(ledger: Ledger) -> i64 {
+        ledger.0.borrow().len() as i64
+    }
+
+    /// Whether there is a row for each image.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let rows = ledger(sequential([Flatten(), Linear(3072, test.classes)]), test, #{});
+    /// assert(!rows.complete);
+    /// ```
+    #[rhai_fn(get = "complete", pure)]
+    pub fn complete(ledger: &mut Ledger) -> bool {
+        ledger.0.borrow().is_complete()
+    }
+
+    /// The share of wrong predictions among the rows so far; `()` before the first.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let rows = ledger(sequential([Flatten(), Linear(3072, test.classes)]), test, #{});
+    /// assert(rows.error == ());
+    /// ```
+    #[rhai_fn(get = "error", pure)]
+    pub fn error(ledger: &mut Ledger) -> Dynamic {
+        let error = ledger.0.borrow().evaluation().error();
+        error.map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// The counts by class of the rows so far, as an evaluation.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let rows = ledger(sequential([Flatten(), Linear(3072, test.classes)]), test, #{});
+    /// assert(rows.evaluation.images == 0);
+    /// ```
+    #[rhai_fn(get = "evaluation", pure)]
+    pub fn evaluation_of(ledger: &mut Ledger) -> Evaluation {
+        Evaluation::of(ledger.0.borrow().evaluation().clone())
+    }
+
+    /// What the model is called.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// assert(ledger(model, test, #{ name: "Adv" }).model == "Adv");
+    /// ```
+    #[rhai_fn(get = "model", pure)]
+    pub fn model_name(ledger: &mut Ledger) -> String {
+        ledger.about(|it| it.model.clone())
+    }
+
+    /// What the condition is called.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// assert(ledger(model, test.corrupted("fog", 3), #{}).condition == "fog 3");
+    /// ```
+    #[rhai_fn(get = "condition", pure)]
+    pub fn condition(ledger: &mut Ledger) -> String {
+        ledger.about(|it| it.condition.clone())
+    }
+
+    /// What decides the rows, as a map: `model`, `condition`, `kind` (`"clean"`, `"attack"`,
+    /// `"corruption"`), `attack` (the threat model), `eps`, `corruption`, `severity`,
+    /// `class_names`, `images`, `real`, `seed`, `dtype`, and hashes of `weights` and `data`.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let about = ledger(model, test, #{ attack: fgsm(#{ eps: 0.1 }) }).about;
+    /// assert(about.kind == "attack" && about.eps == 0.1 && about.attack.norm == "linf");
+    /// ```
+    #[rhai_fn(get = "about", return_raw, pure)]
+    pub fn about(ledger: &mut Ledger) -> RhaiResultOf<Dynamic> {
+        ledger.about(|it| rhai::serde::to_dynamic(it))
+    }
+
+    /// One number of every row, `[n]`: int64 of `"example"`, `"label"`, `"prediction"`,
+    /// `"rank"`; float64 of `"loss"`, `"margin"`, `"confidence"`, `"linf"`, `"l2"` (NaN where
+    /// there is none); bool of `"correct"`, whether the prediction is the label.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let rows = ledger(model, test, #{});
+    /// let batch = test.batch(4);
+    /// rows.add(batch, model.class_logits(batch.x, test.classes));
+    /// assert(rows.column("label").equal(batch.y));
+    /// assert(rows.column("loss").min().item() > 0.0);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn column(ledger: Ledger, name: &str) -> RhaiResultOf<Tensor> {
+        let n = [ledger.0.borrow().len() as i64];
+        let integers = |of: fn(&Row) -> i64| Tensor::from_i64(&ledger.column(of), &n);
+        let floats = |of: fn(&Row) -> f64| Tensor::from_f64(&ledger.column(of), &n);
+        Ok(match name {
+            "example" => integers(|row| row.example)?,
+            "label" => integers(|row| row.label)?,
+            "prediction" => integers(|row| row.prediction)?,
+            "rank" => integers(|row| row.rank)?,
+            "loss" => floats(|row| row.loss)?,
+            "margin" => floats(|row| row.margin)?,
+            "confidence" => floats(|row| row.confidence)?,
+            "linf" => floats(|row| row.linf.unwrap_or(f64::NAN))?,
+            "l2" => floats(|row| row.l2.unwrap_or(f64::NAN))?,
+            "correct" => integers(|row| row.prediction)?.eq(&integers(|row| row.label)?)?,
+            other => {
+                return Err(format!(
+                    "`name` must be example, label, prediction, correct, rank, loss, margin, \
+                     confidence, linf or l2, got {other:?}"
+                )
+                .into());
+            }
+        })
+    }
+
+    /// The ledger in one line.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let rows = ledger(sequential([Flatten(), Linear(3072, test.classes)]), test, #{});
+    /// assert(rows.to_string() == "ledger(model, clean: 0 of 20 images)");
+    /// ```
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
+    pub fn ledger_to_string(ledger: &mut Ledger) -> String {
+        let done = ledger.0.borrow().len();
+        ledger.about(|it| {
+            let (model, condition, images) = (&it.model, &it.condition, it.images);
+            format!("ledger({model}, {condition}: {done} of {images} images)")
+        })
+    }
+}
