@@ -418,6 +418,7 @@ fn comments_speak_of_what_is_there() {
         "batches",
         "batch",
         "evaluation",
+        "ledger",
         "progress",
         "table",
     ];

@@ -61,7 +61,7 @@ pub struct DatasetOptions {
     /// Decides what `shapes` draws, which images a limit keeps and how a folder without
     /// splits is divided.
     pub seed: u64,
-    /// A file of ReaL labels for the test images, ImageNet's `real.json`.
+    /// A file with the set of correct classes of each test image, such as ImageNet's ReaL labels.
     pub real: Option<PathBuf>,
     /// The share of each class that a folder of classes without splits sets aside for tests.
     pub test_fraction: f64,
@@ -177,7 +177,7 @@ impl Dataset {
         let fit = options.size.map_or(native, |it| Fit::Square(it as usize));
         let k = classes.len();
         let test = match (halves.test, &options.real) {
-            (Ok(source), Some(path)) => Ok(real::with_real(source, k, real::read(path)?)?),
+            (Ok(source), Some(path)) => Ok(real::with_real(source, k, path)?),
             (half, _) => half,
         };
         let split = |name, half: Half, limit: Option<usize>| -> Result<Split> {

@@ -1,9 +1,10 @@
-//! The ReaL labels of ImageNet's validation images: for each the set of all classes that are
-//! right for it.
+//! For each test image the set of all classes that are right for it, as the ReaL labels of
+//! ImageNet's validation images: a JSON list of lists.
 //!
 //! Beyer et al. 2020, <https://arxiv.org/abs/2006.07159>; `real.json` of
 //! `google-research/reassessed-imagenet`. Entry i belongs to the image with number i + 1 in its
-//! file name; an empty set says that no class was found right.
+//! file name; an empty set says that no class was found right. For other data sets than ImageNet,
+//! entry i belongs to test image i.
 
 use super::image::Image;
 use super::split::Source;
@@ -12,64 +13,69 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Images in ImageNet's validation set.
-const IMAGES: usize = 50_000;
-const CLASSES: i64 = 1000;
+const IMAGENET_IMAGES: usize = 50_000;
+const IMAGENET_CLASSES: usize = 1000;
 
-/// The sets in the file at `path`, by the number of the image less one.
+/// The source with the sets in the file at `path` as the correct classes of its images.
 ///
 /// # Errors
-/// `Invalid` for a file that is no list of 50,000 lists of classes.
-pub(super) fn read(path: &Path) -> Result<Vec<Vec<i64>>> {
+/// `Invalid` with the path for a file that is no list of lists of classes, or of another length
+/// than there are images; and for an image of ImageNet without a number.
+pub(super) fn with_real(
+    source: Box<dyn Source>,
+    classes: usize,
+    path: &Path,
+) -> Result<Box<dyn Source>> {
+    let sets = read(path)?;
+    let shown = path.display();
+    let strange = sets.iter().flatten();
+    let strange = strange
+        .filter(|it| !(0..classes as i64).contains(*it))
+        .min();
+    if let Some(class) = strange {
+        bail!(
+            "{shown}: ReaL labels are classes from 0 to {}, got {class}",
+            classes - 1
+        );
+    }
+    let (images, belong) = match classes {
+        IMAGENET_CLASSES => (IMAGENET_IMAGES, "validation image of ImageNet"),
+        _ => (source.len(), "test image of the data set"),
+    };
+    ensure!(
+        sets.len() == images,
+        "{shown}: ReaL labels are {images} lists, one for each {belong}, got {}",
+        sets.len()
+    );
+    let entry = |index| match classes {
+        IMAGENET_CLASSES => imagenet_entry(&*source, index),
+        _ => Ok(index),
+    };
+    let sets: Vec<Arc<[i64]>> = sets.into_iter().map(Arc::from).collect();
+    let of_image = |index| entry(index).map(|entry| sets[entry].clone());
+    let correct = (0..source.len()).map(of_image).collect::<Result<_>>()?;
+    Ok(Box::new(Real { source, correct }))
+}
+
+fn read(path: &Path) -> Result<Vec<Vec<i64>>> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
-    let sets: Vec<Vec<i64>> = serde_json::from_slice(&bytes).map_err(|error| {
+    serde_json::from_slice(&bytes).map_err(|error| {
         Error::invalid(format!(
             "{}: ReaL labels are a list of lists of classes: {error}",
             path.display()
         ))
-    })?;
-    ensure!(
-        sets.len() == IMAGES,
-        "{}: ReaL labels are {IMAGES} lists, one for each validation image of ImageNet, got {}",
-        path.display(),
-        sets.len()
-    );
-    let strange = sets.iter().flatten().find(|it| !(0..CLASSES).contains(*it));
-    if let Some(class) = strange {
-        bail!(
-            "{}: ReaL labels are classes from 0 to {}, got {class}",
-            path.display(),
-            CLASSES - 1
-        );
-    }
-    Ok(sets)
+    })
 }
 
-/// The source with the sets of its images as their correct classes.
-///
-/// # Errors
-/// `Invalid` for other classes than ImageNet's 1,000, and for an image without a number.
-pub(super) fn with_real(
-    source: Box<dyn Source>,
-    classes: usize,
-    sets: Vec<Vec<i64>>,
-) -> Result<Box<dyn Source>> {
-    ensure!(
-        classes as i64 == CLASSES,
-        "ReaL labels are of ImageNet's {CLASSES} classes, the data set has {classes}"
-    );
-    let number = |index| {
-        let shown = source.describe(index);
-        let found = number(Path::new(&shown)).filter(|it| (1..=IMAGES).contains(it));
-        found.ok_or_else(|| {
-            Error::invalid(format!(
-                "{shown}: ReaL labels go by the number in the file's name, 1 to {IMAGES}, as in \
-                 ILSVRC2012_val_00000293.JPEG; here there is none"
-            ))
-        })
-    };
-    let of_image = |index| number(index).map(|number| sets[number - 1].clone().into());
-    let correct = (0..source.len()).map(of_image).collect::<Result<_>>()?;
-    Ok(Box::new(Real { source, correct }))
+fn imagenet_entry(source: &dyn Source, index: usize) -> Result<usize> {
+    let shown = source.describe(index);
+    let found = number(Path::new(&shown)).filter(|it| (1..=IMAGENET_IMAGES).contains(it));
+    found.map(|number| number - 1).ok_or_else(|| {
+        Error::invalid(format!(
+            "{shown}: ReaL labels go by the number in the file's name, 1 to {IMAGENET_IMAGES}, \
+             as in ILSVRC2012_val_00000293.JPEG; here there is none"
+        ))
+    })
 }
 
 /// The digits at the end of a file's name.
@@ -118,6 +124,7 @@ impl Source for Real {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::testing::Numbers;
 
     #[test]
     fn the_number_is_that_at_the_end_of_the_name() {
@@ -135,17 +142,28 @@ mod tests {
     fn what_is_no_set_of_labels_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("real.json");
-        let mut text = "[[1],[2,3]]".to_owned();
-        let refused = |text: &str| {
+        let open = |text: &str, classes| {
             std::fs::write(&path, text).unwrap();
-            read(&path).unwrap_err().to_string()
+            let source = Numbers {
+                labels: vec![0, 1],
+                broken: vec![],
+                panics: vec![],
+            };
+            with_real(Box::new(source), classes, &path)
         };
-        assert!(refused(&text).contains("50000 lists"));
-        assert!(refused("{}").contains("a list of lists of classes"));
-        text = format!("[{}[1000]]", "[],".repeat(IMAGES - 1));
-        assert!(refused(&text).contains("from 0 to 999, got 1000"));
-        text = format!("[[7, 9],{}[]]", "[],".repeat(IMAGES - 2));
-        std::fs::write(&path, &text).unwrap();
-        assert_eq!(read(&path).unwrap()[0], [7, 9]);
+        let refused = |text: &str, classes| open(text, classes).err().unwrap().to_string();
+        assert!(refused("[[1],[2,3]]", 1000).contains("50000 lists, one for each validation"));
+        assert!(refused("{}", 1000).contains("a list of lists of classes"));
+        let text = format!("[{}[1000]]", "[],".repeat(IMAGENET_IMAGES - 1));
+        assert!(refused(&text, 1000).contains("from 0 to 999, got 1000"));
+        assert!(refused("[[1]]", 3).contains("2 lists, one for each test image"));
+        assert!(refused("[[1],[3]]", 3).contains("from 0 to 2, got 3"));
+
+        let text = format!("[[7, 9],{}[]]", "[],".repeat(IMAGENET_IMAGES - 2));
+        // Its images are called `number 0` and `number 1`.
+        assert!(refused(&text, 1000).contains("number 0: ReaL labels go by the number"));
+        let real = open("[[1, 2],[]]", 3).unwrap();
+        assert_eq!(real.correct(0), Some(vec![1, 2]));
+        assert_eq!(real.correct(1), Some(vec![]));
     }
 }

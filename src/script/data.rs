@@ -258,8 +258,9 @@ pub mod functions {
     /// - `size` (default 0): the side to which images are resized and cut; by default images of
     ///   at most 64 pixels keep theirs and others get 224, as torchvision does
     /// - `seed` (default the run's): which images a limit keeps and what `"shapes"` draws
-    /// - `real` (default none): a file of ReaL labels for ImageNet's validation images, `real.json`;
-    ///   they become the correct classes of the test images, by the number in the file names
+    /// - `real` (default none): a file with all correct classes of each test image, a JSON list of
+    ///   lists: ImageNet's ReaL labels, `real.json`, which go by the number in the file names; for
+    ///   other data one list for each test image in their order
     /// - `test_fraction` (default 0.2): share of each class for a folder without splits
     ///
     /// Errors: a damaged file, by its name; a link in the folder that leads out of what the script

@@ -134,6 +134,8 @@ pub mod functions {
 
     /// The same of the rows of a ledger.
     ///
+    /// - `bins` (default 15): of equal width
+    ///
     /// ```rhai
     /// import "std/evaluate" as evaluate;
     /// let data = dataset("shapes", #{ train: 10, test: 20 });
