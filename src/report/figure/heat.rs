@@ -25,7 +25,8 @@ const LEFT: f64 = 128.0;
 const MEAN: f64 = 52.0;
 const TOP: f64 = 22.0;
 const ROW: f64 = 23.0;
-/// From here on light text stands on the field, in the light scheme, and dark in the dark one.
+/// From here on white text stands on the field, in the light scheme, and black in the dark one:
+/// at this depth both have a contrast of 4.5, and each more on its own side.
 const DEEP: f64 = 0.63;
 
 /// Draws the fields; the deeper the colour, the larger the error, from 0 to 1 in every figure.
@@ -43,7 +44,7 @@ pub fn heat_map(given: Heat) -> Figure {
         let text = if value > DEEP {
             "middle deep"
         } else {
-            "middle"
+            "middle on"
         };
         html! {
             rect.cell x=(n(x + 0.5)) y=(n(y + 0.5)) width=(n(cell - 1.0)) height=(n(ROW - 1.0))

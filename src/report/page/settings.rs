@@ -83,18 +83,26 @@ fn machine(study: &Study) -> Result<Table> {
     })
 }
 
+/// What a script notes a condition's threat model under.
+const THREAT: &str = "threat model: ";
+
 /// Each different threat model, with the conditions that were measured under it.
 fn threats(study: &Study) -> Markup {
     let mut all: Vec<(String, Vec<&str>)> = Vec::new();
-    for it in study.models.iter().flat_map(|it| &it.conditions) {
-        let Some(attack) = &it.about.attack else {
-            continue;
-        };
-        let threat = plain(attack);
-        match all.iter_mut().find(|it| it.0 == threat) {
-            Some((_, names)) if names.contains(&it.name()) => {}
-            Some((_, names)) => names.push(it.name()),
-            None => all.push((threat, vec![it.name()])),
+    for name in study.conditions() {
+        for (model, it) in study.under(name) {
+            let Some(attack) = &it.about.attack else {
+                continue;
+            };
+            // What the script noted says the radius in all its units.
+            let notes = &study.runs[model.run].recorded.notes;
+            let noted = notes.get(&format!("{THREAT}{name}"));
+            let threat = plain(noted.unwrap_or(attack));
+            match all.iter_mut().find(|it| it.0 == threat) {
+                Some((_, names)) if names.contains(&name) => {}
+                Some((_, names)) => names.push(name),
+                None => all.push((threat, vec![name])),
+            }
         }
     }
     html! {
@@ -107,14 +115,21 @@ fn threats(study: &Study) -> Markup {
     }
 }
 
+/// What is not among the threat models.
 fn notes(study: &Study) -> Markup {
     let several = study.runs.len() > 1;
+    let conditions = study.conditions();
+    let other = |key: &str| {
+        let condition = key.strip_prefix(THREAT);
+        condition.is_none_or(|it| !conditions.contains(&it))
+    };
     html! {
         @for (run, name) in study.runs.iter().zip(&study.run_names) {
+            @let notes: Vec<_> = run.recorded.notes.iter().filter(|it| other(it.0)).collect();
             @if several { h4 { (name) } }
-            @if run.recorded.notes.is_empty() { p.fine { "Nothing." } }
-            dl {
-                @for (key, value) in &run.recorded.notes { dt { (key) } dd { (plain(value)) } }
+            @if notes.is_empty() { p.fine { "Nothing else." } }
+            @if !notes.is_empty() {
+                dl { @for (key, value) in notes { dt { (key) } dd { (plain(value)) } } }
             }
         }
     }

@@ -77,11 +77,18 @@ impl Study {
             .collect()
     }
 
-    /// The names of conditions besides corruptions, clean ones first.
+    /// The names of conditions besides corruptions: clean, the attack shown in detail, the others
+    /// by their radius.
     pub fn conditions(&self) -> Vec<&str> {
         let all = self.models.iter().flat_map(|it| &it.conditions);
         let mut all: Vec<&Condition> = all.filter(|it| it.about.kind != Kind::Corruption).collect();
-        all.sort_by_key(|it| it.about.kind != Kind::Clean);
+        let attack = self.attack();
+        let key = |it: &Condition| {
+            let kind = it.about.kind != Kind::Clean;
+            (kind, attack != Some(it.name()))
+        };
+        let eps = |it: &Condition| it.about.eps.unwrap_or(f64::INFINITY);
+        all.sort_by(|x, y| key(x).cmp(&key(y)).then(eps(x).total_cmp(&eps(y))));
         let mut names: Vec<&str> = Vec::new();
         for it in all {
             if !names.contains(&it.name()) {
