@@ -23,6 +23,7 @@ pub mod report;
 pub mod run;
 pub mod train;
 
+pub mod estimate;
 pub mod info;
 
 pub mod script;

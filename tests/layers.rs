@@ -52,7 +52,7 @@ fn only_the_torch_layer_names_tch() {
 fn only_the_script_layer_names_rhai() {
     let none: Vec<String> = Vec::new();
     assert_eq!(
-        strangers(&["rhai::"], &["script/", "repl/", "cli.rs", "main.rs"]),
+        strangers(&["rhai::"], &["script/", "repl/", "cli/", "main.rs"]),
         none
     );
 }
@@ -62,7 +62,7 @@ fn the_domain_knows_nothing_of_scripts() {
     let above = ["crate::script", "crate::repl", "crate::cli"];
     let none: Vec<String> = Vec::new();
     assert_eq!(
-        strangers(&above, &["script/", "repl/", "cli.rs", "main.rs"]),
+        strangers(&above, &["script/", "repl/", "cli/", "main.rs"]),
         none
     );
 }

@@ -21,6 +21,7 @@ use std::path::PathBuf;
     rhobust run scripts/adv_plus.rhai --set epochs=2 --set eps=8/255 --out runs/first\n  \
     rhobust run scripts/adv_plus.rhai --help\n  \
     rhobust check scripts/adv_plus.rhai\n  \
+    rhobust estimate scripts/paper.rhai --set epochs=10\n  \
     rhobust test tests/stdlib\n  \
     rhobust report runs/first\n  \
     rhobust doc pgd"
@@ -40,6 +41,13 @@ enum Command {
     Info,
     /// Look for mistakes in a script and what it imports, without running it
     Check(Check),
+    /// Probe a few batches of a script: how many passes, bytes and hours a run takes, what it fills
+    ///
+    /// The script runs in a temporary folder, which is removed. Loops over `split.batches(...)` end
+    /// after a few batches: two or more where a loop is the first of its kind, one where it is, say,
+    /// a later epoch. What the whole loop takes is extrapolated. Everything else the script does in
+    /// full, loops of its own making too.
+    Estimate(Estimate),
     /// Run the tests in scripts: every function test_...() after the statements of its file
     Test(Test),
     /// Write a page about runs: tables, figures, pictures, to open without a network
@@ -145,6 +153,27 @@ struct Repl {
 }
 
 #[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    rhobust estimate scripts/paper.rhai\n  \
+    rhobust estimate scripts/adv_plus.rhai --set data=/data/imagenet --device cuda\n  \
+    rhobust estimate scripts/adv.rhai --json | jq .total.seconds")]
+struct Estimate {
+    /// The script, a .rhai file
+    script: PathBuf,
+
+    #[command(flatten)]
+    common: Common,
+
+    /// Print the estimate as a JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// Show what the script prints
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+#[derive(Args)]
 struct Check {
     /// The script, a .rhai file
     script: PathBuf,
@@ -228,6 +257,7 @@ pub fn main() -> i32 {
             0
         }
         Command::Check(check) => run_check(&check),
+        Command::Estimate(estimate) => run_estimate(estimate),
         Command::Test(test) => run_tests(test),
         Command::Report(given) => match report::write_report(&given.runs, given.out.as_deref()) {
             Ok(page) => {
@@ -313,6 +343,25 @@ fn run_check(check: &Check) -> i32 {
     } else {
         0
     }
+}
+
+fn run_estimate(given: Estimate) -> i32 {
+    let settings = given.common.settings(Some(given.script));
+    let (estimate, ending) = script::estimate(settings, given.verbose);
+    if let Some(estimate) = &estimate {
+        match given.json {
+            true => say(&serde_json::json!(estimate).to_string()),
+            false => say(estimate.to_string().trim_end()),
+        }
+    }
+    let code = finish(ending);
+    if code != 0 && estimate.is_some() {
+        eprintln!(
+            "the probe did not reach the end of the script; the estimate is of what came before. \
+             What a few batches give means nothing: a script that depends on it may fail"
+        );
+    }
+    code
 }
 
 fn run_tests(test: Test) -> i32 {

@@ -80,7 +80,8 @@ impl BatchOptions {
         Ok(())
     }
 
-    fn threads_for(&self, split: &Split, batches: usize) -> usize {
+    /// How many worker threads load that many batches of `split`.
+    pub fn threads_for(&self, split: &Split, batches: usize) -> usize {
         let threads = self.threads.unwrap_or_else(|| {
             if split.is_in_memory() && !self.augment {
                 return 0;

@@ -109,7 +109,10 @@ impl Model {
         let x = self.0.normalize.forward(x)?;
         // Convolutions are a third faster on images whose channels lie side by side.
         let x = if x.ndim() == 4 { x.channels_last()? } else { x };
-        self.0.network.forward_watched(&x, training, watch)
+        let logits = self.0.network.forward_watched(&x, training, watch)?;
+        let images = x.shape().first().copied().unwrap_or(1);
+        torch::count_forward(images, logits.requires_grad());
+        Ok(logits)
     }
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.

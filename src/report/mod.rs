@@ -11,7 +11,7 @@ mod progress;
 mod table;
 
 pub use gallery::{GALLERY_FILE, Gallery, GalleryExample, write_gallery};
-pub use numbers::{binary_size, precise_duration, short, thousands};
+pub use numbers::{binary_size, duration, precise_duration, short, thousands};
 pub use page::write_report;
 pub use paper::{Scores, paper_table};
 pub use progress::{Progress, Screen};

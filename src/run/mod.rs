@@ -17,6 +17,7 @@ mod record;
 mod sources;
 mod tensorboard;
 
+pub use clock::utc;
 pub use ledgers::Opened;
 pub use machine::{Machine, available_memory};
 pub use manifest::{Manifest, Recorded, Status};

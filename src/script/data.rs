@@ -4,11 +4,13 @@ use super::host::Host;
 use super::{RhaiResultOf, options};
 use crate::Result;
 use crate::data::{self, BatchOptions, Corrupting, Corruption, DatasetOptions, MayRead};
+use crate::estimate::{Length, Loop, Probe};
 use crate::torch::{Dtype, Tensor};
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::Deserialize;
 use std::fmt;
+use std::iter;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -66,6 +68,8 @@ impl Split {
 pub struct Batches {
     split: Split,
     options: BatchOptions,
+    /// What ends the loop after the first few, where the script is only probed.
+    probe: Option<Probe>,
 }
 
 /// Images and labels as tensors.
@@ -130,10 +134,17 @@ fn loading(context: &NativeCallContext, map: Map) -> RhaiResultOf<BatchOptions> 
 }
 
 /// What `for batch in split.batches(...)` goes through.
-fn walk(batches: Batches) -> Box<dyn Iterator<Item = RhaiResultOf<Dynamic>>> {
+fn walk(mut batches: Batches) -> Box<dyn Iterator<Item = RhaiResultOf<Dynamic>>> {
+    let probed = batches.begin_probed();
     match batches.split.images.batches(batches.options) {
-        Ok(all) => Box::new(all.map(|batch| Ok(Dynamic::from(Batch::new(batch?)?)))),
-        Err(error) => Box::new(std::iter::once(Err(error.into()))),
+        Ok(all) => {
+            let mut all = all.map(|batch| Ok(Dynamic::from(Batch::new(batch?)?)));
+            match probed {
+                None => Box::new(all),
+                Some(mut probed) => Box::new(iter::from_fn(move || probed.next(|| all.next()))),
+            }
+        }
+        Err(error) => Box::new(iter::once(Err(error.into()))),
     }
 }
 
@@ -178,6 +189,19 @@ impl Batches {
             true => n.checked_div(size),
             false => (size > 0).then(|| n.div_ceil(size)),
         }
+    }
+
+    /// The loop over these batches, where it is only probed.
+    fn begin_probed(&mut self) -> Option<Loop> {
+        let (probe, batches) = (self.probe.take()?, self.count()?);
+        let (images, batch_size) = (&self.split.images, self.options.batch_size);
+        let length = Length {
+            images: images.len().min(batches * batch_size),
+            batch_size,
+            loader_threads: self.options.threads_for(images, batches),
+        };
+        self.options.threads = Some(0);
+        Some(probe.begin(&self.to_string(), length))
     }
 }
 
@@ -571,7 +595,12 @@ pub mod functions {
         options: Map,
     ) -> RhaiResultOf<Batches> {
         let options = loading(&context, options)?;
-        Ok(Batches { split, options })
+        let probe = Host::of(&context).probe();
+        Ok(Batches {
+            split,
+            options,
+            probe,
+        })
     }
 
     /// How many batches there are in one pass; options as for `batches`.
@@ -588,7 +617,14 @@ pub mod functions {
         options: Map,
     ) -> RhaiResultOf<i64> {
         let options = loading(&context, options)?;
-        match (Batches { split, options }).count() {
+        let probe = None;
+        match (Batches {
+            split,
+            options,
+            probe,
+        })
+        .count()
+        {
             Some(count) => Ok(count as i64),
             None => Err("`batch_size` must be at least 1, got 0".into()),
         }

@@ -56,9 +56,15 @@ pub fn engine(host: Host) -> Engine {
     let printer = host.clone();
     engine.on_print(move |text| printer.print(text));
     let places = host.clone();
-    engine.on_debug(move |text, _, position| match places.place(position) {
-        Some(place) => eprintln!("{place}: {text}"),
-        None => eprintln!("{text}"),
+    engine.on_debug(move |text, _, position| {
+        let line = match places.place(position) {
+            Some(place) => format!("{place}: {text}"),
+            None => text.to_owned(),
+        };
+        match places.probe() {
+            Some(_) => places.print(&line),
+            None => eprintln!("{line}"),
+        }
     });
     engine.set_default_tag(rhai::Dynamic::from(host));
     for (_, module) in super::domains() {

@@ -5,9 +5,11 @@
 
 use super::checkpoint::{self, Training};
 use super::declared::Outline;
+use super::estimate::Probing;
 use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
+use crate::estimate::Probe;
 use crate::ledger::{About, Ledger};
 use crate::report::Screen;
 use crate::run::{self, Manifest, Record};
@@ -59,6 +61,8 @@ struct State {
     record: RefCell<Option<Record>>,
     /// What is being trained.
     trainings: RefCell<Vec<Training>>,
+    /// What is learnt where the script is only probed.
+    probing: RefCell<Option<Probing>>,
     /// The names that a session knows before its next input.
     known: RefCell<Outline>,
 }
@@ -75,6 +79,7 @@ impl Host {
             screen: RefCell::new(Screen::silent()),
             record: RefCell::default(),
             trainings: RefCell::default(),
+            probing: RefCell::default(),
             known: RefCell::default(),
             settings,
         })))
@@ -148,7 +153,14 @@ impl Host {
 
     /// The real path of a file or folder that the script may read.
     pub fn readable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
-        self.0.permissions.readable(path.as_ref())
+        let path = path.as_ref();
+        if let Some(probing) = &*self.0.probing.borrow() {
+            let real = self.0.permissions.writable(path);
+            if let Some(place) = real.ok().and_then(|real| probing.moved(&real)) {
+                return Ok(place);
+            }
+        }
+        self.0.permissions.readable(path)
     }
 
     /// What `read` makes of the real path of `path`, if the script may read it; errors show
@@ -178,7 +190,10 @@ impl Host {
     pub fn writable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
         let real = self.0.permissions.writable(path.as_ref())?;
         self.recording(|record| record.check_free(&real))?;
-        Ok(real)
+        match (&*self.0.probing.borrow(), self.run_folder()) {
+            (Some(probing), Some(run)) => probing.place_for(real, &run),
+            _ => Ok(real),
+        }
     }
 
     /// The folder that the run writes into, if it has one yet.
@@ -213,7 +228,9 @@ impl Host {
             None => Record::create(&folder, manifest)?,
         };
         *self.0.record.borrow_mut() = Some(record);
-        *self.0.screen.borrow_mut() = Screen::stderr();
+        if self.probe().is_none() {
+            self.show_progress();
+        }
         Ok(())
     }
 
@@ -252,6 +269,18 @@ impl Host {
             Some(record) => f(record),
             None => Ok(()),
         }
+    }
+
+    /// From now on loops over batches end after the first few, and nothing is written out of the
+    /// run folder.
+    pub(super) fn begin_probing(&self, probing: Probing) {
+        *self.0.probing.borrow_mut() = Some(probing);
+    }
+
+    /// What learns of loops and tables, where the script is only probed.
+    pub fn probe(&self) -> Option<Probe> {
+        let probing = self.0.probing.borrow();
+        probing.as_ref().map(|it| it.probe.clone())
     }
 
     /// Shows progress, in a session that keeps no record.

@@ -60,7 +60,7 @@ fn run_here(settings: Settings) -> Ending {
     }
 }
 
-fn recorded(ending: &Ending) -> run::Ending {
+pub(super) fn recorded(ending: &Ending) -> run::Ending {
     match ending {
         Ending::Finished => run::Ending::Finished,
         Ending::Interrupted(_) => run::Ending::Interrupted,
@@ -68,7 +68,7 @@ fn recorded(ending: &Ending) -> run::Ending {
     }
 }
 
-fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Failure> {
+pub(super) fn compile_and_run(host: &Host, engine: &Engine) -> std::result::Result<(), Failure> {
     let settings = host.settings();
     let script = settings
         .script

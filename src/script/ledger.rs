@@ -98,6 +98,7 @@ fn condition_name(attack: Option<&serde_json::Value>, under: Option<&str>) -> St
 }
 
 fn judged(
+    context: &NativeCallContext,
     ledger: &Ledger,
     batch: &Batch,
     logits: &Tensor,
@@ -120,6 +121,9 @@ fn judged(
         classes: known,
         norms,
     })?;
+    if let Some(probe) = Host::of(context).probe() {
+        probe.count_evaluated(rows.len());
+    }
     ledger.0.borrow_mut().add(rows)
 }
 
@@ -232,8 +236,13 @@ pub mod functions {
     /// assert(rows.len() == 4 && !rows.complete);
     /// ```
     #[rhai_fn(name = "add", return_raw)]
-    pub fn add(ledger: Ledger, batch: Batch, logits: Tensor) -> RhaiResultOf<()> {
-        Ok(judged(&ledger, &batch, &logits, None)?)
+    pub fn add(
+        context: NativeCallContext,
+        ledger: Ledger,
+        batch: Batch,
+        logits: Tensor,
+    ) -> RhaiResultOf<()> {
+        Ok(judged(&context, &ledger, &batch, &logits, None)?)
     }
 
     /// Adds what a model said about attacked images, with the norms of their perturbations.
@@ -253,6 +262,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "add", return_raw)]
     pub fn add_attacked(
+        context: NativeCallContext,
         ledger: Ledger,
         batch: Batch,
         logits: Tensor,
@@ -262,7 +272,13 @@ pub mod functions {
         let delta = x_adv.sub(&x)?;
         let linf = Norm::Linf.size(&delta)?.to_vec_f64()?;
         let l2 = Norm::L2.size(&delta)?.to_vec_f64()?;
-        Ok(judged(&ledger, &batch, &logits, Some((&linf, &l2)))?)
+        Ok(judged(
+            &context,
+            &ledger,
+            &batch,
+            &logits,
+            Some((&linf, &l2)),
+        )?)
     }
 
     /// Keeps pictures of attacked images in the run folder, for the report: the clean image, the

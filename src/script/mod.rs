@@ -17,6 +17,7 @@ pub mod declared;
 pub mod docs;
 mod engine;
 pub mod errors;
+mod estimate;
 pub mod functions;
 mod habits;
 mod help;
@@ -46,6 +47,7 @@ mod unknown;
 
 pub use check::{Checked, Finding, Severity, check};
 pub use engine::{MAX_SOURCE, engine};
+pub use estimate::estimate;
 pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, Left, describe, run};
 pub use params::Params;

@@ -4,6 +4,7 @@ use super::host::Host;
 use super::names::a_type;
 use super::{RhaiResultOf, convert, corruption};
 use crate::Result;
+use crate::estimate::stand_in;
 use crate::metrics::{self, ClassErrors, relative_improvement};
 use crate::report::{self, Cell, Format, Scores, Table};
 use crate::run::Measurement;
@@ -291,7 +292,11 @@ pub mod functions {
     ) -> RhaiResultOf<Progress> {
         let images = u64::try_from(images)
             .map_err(|_| format!("`images` must be at least 0, got {images}"))?;
-        let bar = Host::of(&context).screen().progress(title, images);
+        let host = Host::of(&context);
+        if let Some(probe) = host.probe() {
+            probe.begin_title(title);
+        }
+        let bar = host.screen().progress(title, images);
         Ok(Progress(Rc::new(RefCell::new(Some(bar)))))
     }
 
@@ -326,7 +331,11 @@ pub mod functions {
             return Ok(());
         };
         let (title, took) = bar.finish();
-        Ok(Host::of(&context).recording(|record| {
+        let host = Host::of(&context);
+        if let Some(probe) = host.probe() {
+            probe.end_title(&title);
+        }
+        Ok(host.recording(|record| {
             record.add_time(&title, took);
             Ok(())
         })?)
@@ -382,7 +391,11 @@ pub mod functions {
             step: step.transpose()?,
             values: convert::numbers("values", values)?,
         };
-        Ok(Host::of(&context).recording(|record| record.log(row))?)
+        let host = Host::of(&context);
+        if let Some(probe) = host.probe() {
+            probe.count_logged();
+        }
+        Ok(host.recording(|record| record.log(row))?)
     }
 
     /// Puts the class-wise errors of an evaluation into the run's `classes.csv`.
@@ -435,7 +448,13 @@ pub mod functions {
     /// assert(table.to_string().contains("50.00"));
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn paper_table(scores: Array, attack: &str, class_names: Array) -> RhaiResultOf<Table> {
+    pub fn paper_table(
+        context: NativeCallContext,
+        scores: Array,
+        attack: &str,
+        class_names: Array,
+    ) -> RhaiResultOf<Table> {
+        let probed = Host::of(&context).probe().is_some();
         let mut models = Vec::new();
         for entry in scores {
             let mut entry = convert::map("scores", entry)?;
@@ -452,6 +471,7 @@ pub mod functions {
                 let value = take(key)?;
                 let kind = value.type_name();
                 match value.flatten().try_cast::<Evaluation>() {
+                    Some(tally) if probed => stand_in(&tally.0.borrow()),
                     Some(tally) => Ok(tally.0.borrow().clone()),
                     None => bail!("`{key}` must be an evaluation, got {}", a_type(kind)),
                 }
@@ -519,6 +539,9 @@ pub mod functions {
     #[rhai_fn(name = "report", return_raw)]
     pub fn report_table(context: NativeCallContext, table: Table) -> RhaiResultOf<()> {
         let host = Host::of(&context);
+        if let Some(probe) = host.probe() {
+            probe.report(&table);
+        }
         host.print(&table.to_string());
         Ok(host.recording(|record| table.save(record.folder(), "table"))?)
     }

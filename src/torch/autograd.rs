@@ -2,6 +2,7 @@
 
 use super::Tensor;
 use super::error::failed;
+use super::passes;
 use crate::Result;
 use std::ffi::c_void;
 
@@ -67,6 +68,7 @@ fn differentiate(loss: &Tensor, inputs: &[&Tensor], graph: bool) -> Result<Vec<O
     let raw: Vec<&tch::Tensor> = inputs.iter().map(|input| &*input.0).collect();
     let found = tch::Tensor::f_run_backward(&[&*loss.0], &raw, graph, graph)
         .map_err(|error| failed("grad", &[loss], &error))?;
+    passes::count_backward();
     let used = |gradient: tch::Tensor| gradient.defined().then(|| Tensor::wrap(gradient));
     Ok(found.into_iter().map(used).collect())
 }
@@ -122,7 +124,9 @@ impl Tensor {
         check_loss(self)?;
         self.0
             .f_backward()
-            .map_err(|error| self.failure("backward", &[], &error))
+            .map_err(|error| self.failure("backward", &[], &error))?;
+        passes::count_backward();
+        Ok(())
     }
 
     /// What `backward` accumulated, if anything.

@@ -15,6 +15,7 @@ mod fused;
 mod index;
 pub mod install;
 mod math;
+mod passes;
 mod random_state;
 mod reduce;
 pub mod safetensors;
@@ -30,6 +31,7 @@ pub use device::Device;
 pub use dtype::Dtype;
 pub use functional::{BatchNorm, Conv2d, Reduction};
 pub use index::Index;
+pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use random_state::RandomState;
 pub use tensor::{Operand, Scalar, Tensor};
 

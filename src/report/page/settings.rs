@@ -3,8 +3,7 @@
 use super::block::{Block, Section};
 use super::study::Study;
 use crate::Result;
-use crate::report::numbers::duration;
-use crate::report::{Cell, Table, binary_size};
+use crate::report::{Cell, Table, binary_size, duration};
 use maud::{Markup, html};
 use serde_json::Value;
 use std::time::Duration;
