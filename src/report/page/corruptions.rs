@@ -108,13 +108,13 @@ fn heat(model: &Model, rows: &Rows) -> Figure {
     })
 }
 
+/// What a row is called, and its value of a model.
+type MeanRow<'a> = (String, &'a dyn Fn(&CorruptionTable) -> Option<f64>);
+
 type Tables<'a> = [(&'a Model, Option<CorruptionTable>)];
 
 /// A table with a column for each model, to be filled row by row.
-fn filled(
-    tables: &Tables,
-    rows: &[(String, &dyn Fn(&CorruptionTable) -> Option<f64>)],
-) -> Result<Table> {
+fn filled(tables: &Tables, rows: &[MeanRow]) -> Result<Table> {
     let tables: Vec<(&Model, &CorruptionTable)> = tables
         .iter()
         .filter_map(|it| Some((it.0, it.1.as_ref()?)))
@@ -134,7 +134,7 @@ fn means(tables: &Tables) -> Result<Table> {
     let severities: Vec<_> = (0..SEVERITIES)
         .map(|at| move |it: &CorruptionTable| it.by_severity.map(|all| all[at]))
         .collect();
-    let mut rows: Vec<(String, &dyn Fn(&CorruptionTable) -> Option<f64>)> = vec![
+    let mut rows: Vec<MeanRow> = vec![
         ("mCE, by AlexNet's errors".into(), &|it| it.mce),
         ("plain mean of the errors".into(), &|it| it.mean_error),
         ("relative mCE".into(), &|it| it.relative_mce),
@@ -157,7 +157,7 @@ fn each(tables: &Tables) -> Result<Table> {
             move |it: &CorruptionTable| it.corruptions.iter().find(|it| it.name == *name)?.ce
         })
         .collect();
-    let rows: Vec<(String, &dyn Fn(&CorruptionTable) -> Option<f64>)> = CORRUPTIONS
+    let rows: Vec<MeanRow> = CORRUPTIONS
         .iter()
         .zip(&values)
         .map(|((name, _), value)| (spoken(name), value as _))

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// A line of steps has at most so many points, each the mean of some steps.
 const POINTS: usize = 160;
 
+/// Epochs and values.
+type Points = Vec<(f64, f64)>;
+
 /// What one model logged.
 struct Training<'a> {
     name: String,
@@ -94,7 +97,7 @@ fn trainings(study: &Study) -> Vec<Training<'_>> {
 impl Training<'_> {
     /// The values of a metric over the epochs that have passed, after each step and after each
     /// epoch.
-    fn points(&self, metric: &str) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+    fn points(&self, metric: &str) -> (Points, Points) {
         let is_step = |row: &&&Logged| row.kind == "step";
         let mut in_epoch: BTreeMap<i64, usize> = BTreeMap::new();
         for row in self.rows.iter().filter(is_step) {

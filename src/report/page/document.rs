@@ -115,10 +115,12 @@ fn warnings(study: &Study) -> Vec<String> {
             Status::Interrupted => Some(format!(
                 "The run {name} was interrupted: its numbers may be of a part."
             )),
-            Status::Failed => Some(format!(
-                "The run {name} failed: {}",
-                recorded.error.as_deref().unwrap_or("nobody knows why")
-            )),
+            Status::Failed => {
+                // The lines after the first point into the script.
+                let error = recorded.error.as_deref().and_then(|it| it.lines().next());
+                let error = error.map_or("nobody knows why", |it| it.trim_start_matches("error: "));
+                Some(format!("The run {name} failed: {error}"))
+            }
         }
     };
     runs.filter_map(warning).collect()

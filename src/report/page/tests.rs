@@ -45,7 +45,7 @@ fn a_whole_run_has_every_section_and_nothing_from_the_network() {
     let parent = tempfile::tempdir().unwrap();
     let run = parent.path().join("first");
     whole(&run);
-    let page = write_report(&[run.clone()], None).unwrap();
+    let page = write_report(std::slice::from_ref(&run), None).unwrap();
     assert_eq!(page, run.join("report/index.html"));
     let html = fs::read_to_string(&page).unwrap();
     for id in [
