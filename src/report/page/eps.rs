@@ -4,6 +4,8 @@ use super::block::{Block, Section};
 use super::name::slug;
 use super::study::{Model, Study};
 use crate::Result;
+use crate::ledger::{Ledger, Row};
+use crate::metrics::wilson_interval;
 use crate::report::figure::{Axis, Curve, Curves, Data, Figure, curves};
 use crate::report::short;
 use crate::run::csv;
@@ -49,7 +51,7 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
         title: "Error against eps",
         blocks: vec![
             Block::Text(html! {
-                p { "With Wilson's 95 % intervals; eps 0 are the clean images." }
+                p { "With Wilson's 95 % intervals; eps 0 are the attacked images before the attack." }
                 @for threat in threats { p.fine { (threat) } }
             }),
             Block::Panels(figures),
@@ -83,14 +85,8 @@ fn families(study: &Study) -> Result<Vec<Family<'_>>> {
                 .is_none_or(|last| last.0.slot != model.slot)
             {
                 let mut points = Vec::new();
-                if let Some(clean) = clean
-                    && let Some(error) = clean.error()?
-                {
-                    points.push(Point {
-                        eps: 0.0,
-                        images: clean.evaluation.top1().images(),
-                        error,
-                    });
+                if let Some((clean, attacked)) = clean.and_then(|clean| clean.with(it)) {
+                    points.extend(without_attack(clean, attacked)?);
                 }
                 of_family.push((model, points));
             }
@@ -104,6 +100,25 @@ fn families(study: &Study) -> Result<Vec<Family<'_>>> {
         }
     }
     Ok(families)
+}
+
+/// The clean error of the examples that were attacked, which may be a part of all.
+fn without_attack(clean: &Ledger, attacked: &Ledger) -> Result<Option<Point>> {
+    let rows = clean.rows().iter();
+    let same: Vec<&Row> = rows
+        .filter(|row| attacked.has(row.example as usize))
+        .collect();
+    let errors = same
+        .iter()
+        .filter(|row| row.prediction != row.label)
+        .count() as u64;
+    let images = same.len() as u64;
+    let limits = wilson_interval(errors, images, 0.95)?;
+    Ok(limits.map(|it| Point {
+        eps: 0.0,
+        images,
+        error: (errors as f64 / images as f64, it.low, it.high),
+    }))
 }
 
 /// The options of an attack without those that follow its radius.
