@@ -163,7 +163,14 @@ impl Family<'_> {
 }
 
 fn figure(family: &Family) -> Figure {
-    let mut data = Data::new(["model", "eps", "images", "error", "low", "high"]);
+    let mut data = Data::new([
+        "model",
+        "eps",
+        "images",
+        "error, %",
+        "error low, %",
+        "error high, %",
+    ]);
     let mut lines = Vec::new();
     for (model, points) in &family.models {
         for it in points {
@@ -171,9 +178,9 @@ fn figure(family: &Family) -> Figure {
                 model.name.clone(),
                 csv::number(Some(it.eps)),
                 it.images.to_string(),
-                csv::number(Some(it.error.0)),
-                csv::number(Some(it.error.1)),
-                csv::number(Some(it.error.2)),
+                Data::percent(Some(it.error.0)),
+                Data::percent(Some(it.error.1)),
+                Data::percent(Some(it.error.2)),
             ]);
         }
         lines.push(Curve {

@@ -3,6 +3,7 @@
 use super::testing::MadeUp;
 use super::{read::read_run, study::Study, write_report};
 use crate::ledger::About;
+use crate::report::figure::Data;
 use crate::run::Status;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,12 +110,13 @@ fn the_numbers_are_those_of_the_ledgers() {
         let mut reader = csv::Reader::from_path(path).unwrap();
         reader.records().map(Result::unwrap).collect()
     };
+    let percent = |fraction: f64| Data::percent(Some(fraction));
     let of_class = data("classes-clean");
     let dogs = of_class.iter().find(|it| &it[0] == NAMES[1]).unwrap();
     for (model, field) in study.models.iter().zip(dogs.iter().skip(1)) {
         let counts = model.condition("clean").unwrap().evaluation.top1();
         let expected = counts.class_errors()[1].unwrap();
-        assert_eq!(field.parse::<f64>().unwrap(), expected);
+        assert_eq!(field, percent(expected));
     }
     let fog = data("corruptions-adv");
     let row = fog
@@ -123,11 +125,57 @@ fn the_numbers_are_those_of_the_ledgers() {
         .unwrap();
     let expected = study.models[1].condition("fog 3").unwrap();
     let expected = expected.evaluation.error().unwrap();
-    assert_eq!(row[2].parse::<f64>().unwrap(), expected);
+    assert_eq!(row[2], percent(expected));
     let paper = data("paper");
     let mce = paper.iter().find(|it| it[1].starts_with("mCE")).unwrap();
     let table = study.models[0].corruption_table(Some("clean")).unwrap();
-    assert_eq!(mce[2].parse::<f64>().unwrap(), table.unwrap().mce.unwrap());
+    assert_eq!(mce[2], percent(table.unwrap().mce.unwrap()));
+}
+
+#[test]
+fn every_column_of_a_file_has_a_name_and_a_unit_of_its_own() {
+    let parent = tempfile::tempdir().unwrap();
+    let run = parent.path().join("run");
+    whole(&run);
+    report(&[&run]).unwrap();
+    let (mut percentages, mut counts) = (0, 0);
+    for entry in fs::read_dir(run.join("report/data")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut reader = csv::Reader::from_path(&path).unwrap();
+        let names = reader.headers().unwrap().clone();
+        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        for (at, name) in names.iter().enumerate() {
+            let shown = format!("{}, `{name}`", path.display());
+            assert!(
+                names.iter().filter(|it| *it == name).count() == 1,
+                "{shown}"
+            );
+            let fields = || rows.iter().map(|it| &it[at]).filter(|it| !it.is_empty());
+            if ["error", "error low", "accuracy", "change"].contains(&name) {
+                panic!("{shown} has no unit");
+            }
+            // No made-up model errs in less than one of a hundred everywhere.
+            if name.contains('%') {
+                let numbers = fields().filter_map(|it| it.parse::<f64>().ok());
+                let largest = numbers.map(f64::abs).fold(0.0, f64::max);
+                assert!(fields().next().is_none() || largest > 1.0, "{shown}");
+                percentages += 1;
+            }
+            let of_counts = ["images", "only A right", "classes that gain", "images lost"];
+            if of_counts.contains(&name) {
+                assert!(fields().all(|it| it.parse::<u64>().is_ok()), "{shown}");
+                counts += 1;
+            }
+        }
+    }
+    assert!(percentages > 50 && counts > 10, "{percentages}, {counts}");
+    // Within one row: B − A is what it says.
+    let mut reader =
+        csv::Reader::from_path(run.join("report/data/change-standard-adv-clean.csv")).unwrap();
+    for row in reader.records().map(Result::unwrap) {
+        let number = |at: usize| row[at].parse::<f64>().unwrap();
+        assert!((number(3) - number(2) - number(4)).abs() < 1e-9, "{row:?}");
+    }
 }
 
 #[test]
