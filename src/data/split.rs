@@ -42,6 +42,8 @@ pub(super) trait Source: Send + Sync {
 pub struct Split {
     name: &'static str,
     source: Arc<dyn Source>,
+    /// The images before any corruption.
+    original: Arc<dyn Source>,
     /// The position of each image in `source`.
     chosen: Arc<[usize]>,
     classes: usize,
@@ -66,6 +68,7 @@ impl Split {
         Split {
             name,
             chosen: (0..source.len()).collect(),
+            original: source.clone(),
             source,
             classes,
             fit,
@@ -203,23 +206,45 @@ impl Split {
         }
     }
 
-    /// A hash of which images these are: their places and file names, labels and correct
-    /// classes, size and corruption. It does not read pixels.
-    pub fn fingerprint(&self) -> String {
+    /// A hash that says of which images this split is a part, whatever part and whatever they
+    /// are under: the names and labels of all, and the pixels of some.
+    ///
+    /// # Errors
+    /// `Invalid` with the file that cannot be decoded.
+    pub fn data_set(&self) -> Result<String> {
+        /// Enough to notice images that were made or resized in another way.
+        const LOOKED_AT: usize = 8;
+        let n = self.original.len();
         let mut hasher = blake3::Hasher::new();
-        let what = (self.name, self.classes, self.fit, &self.condition);
+        hasher.update(format!("{} {} {n}", self.name, self.classes).as_bytes());
+        for position in 0..n {
+            let file = self.original.file(position).and_then(Path::file_name);
+            hasher.update(format!("{} {file:?}\n", self.original.label(position)).as_bytes());
+        }
+        for position in (0..n).step_by(n.div_ceil(LOOKED_AT).max(1)) {
+            hasher.update(self.original.load(position)?.pixels());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// A hash of what decides these images: the data set, which of its images, their correct
+    /// classes, size and corruption, and the length and time of each file. It does not read
+    /// all pixels.
+    ///
+    /// # Errors
+    /// As for [`Split::data_set`].
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        let what = (self.data_set()?, self.fit, &self.condition);
         hasher.update(format!("{what:?}").as_bytes());
         for &position in self.chosen.iter() {
-            let file = self.source.file(position).and_then(Path::file_name);
-            let image = (
-                position,
-                self.source.label(position),
-                self.source.correct(position),
-                file,
-            );
+            let file = self.source.file(position);
+            let metadata = file.and_then(|file| file.metadata().ok());
+            let file = metadata.map(|it| (it.len(), it.modified().ok()));
+            let image = (position, self.source.correct(position), file);
             hasher.update(format!("{image:?}").as_bytes());
         }
-        hasher.finalize().to_hex().to_string()
+        Ok(hasher.finalize().to_hex().to_string())
     }
 
     pub(super) fn source(&self) -> &dyn Source {

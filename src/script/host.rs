@@ -140,6 +140,12 @@ impl Host {
         *self.0.params.borrow_mut() = params;
     }
 
+    /// The same as data; empty before they are declared.
+    pub(super) fn parameters(&self) -> serde_json::Map<String, serde_json::Value> {
+        let params = self.params();
+        params.map_or_else(serde_json::Map::new, |it| as_json(it.values))
+    }
+
     pub(super) fn set_params(&self, params: Params) -> Result<()> {
         let mut slot = self.0.params.borrow_mut();
         ensure!(
