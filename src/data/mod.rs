@@ -4,6 +4,7 @@
 //! torchvision reads them, byte for byte.
 
 mod batches;
+mod cache;
 mod cifar;
 mod corrupted;
 mod corruption;
@@ -26,6 +27,7 @@ mod transform;
 mod truth;
 
 pub use batches::{Batch, BatchOptions, Batches};
+pub use cache::Cache;
 pub use corrupted::{Condition, Corrupting, severity};
 pub use corruption::{
     Corruption, Frost, FrostSource, MAX_SEVERITY, Variant, corrupt, corruption_generator,
@@ -75,6 +77,9 @@ pub struct DatasetOptions {
     pub seed: u64,
     /// A file with the set of correct classes of each test image, such as ImageNet's ReaL labels.
     pub real: Option<PathBuf>,
+    /// Where decoded images are kept. `open` leaves it to `Dataset::cached`, which asks before it
+    /// writes and tells how far it is.
+    pub cache: Option<PathBuf>,
     /// The share of each class that a folder of classes without splits sets aside for tests.
     pub test_fraction: f64,
 }
@@ -88,6 +93,7 @@ impl Default for DatasetOptions {
             interpolation: Interpolation::default(),
             seed: 0,
             real: None,
+            cache: None,
             test_fraction: 0.2,
         }
     }
