@@ -136,8 +136,9 @@ fn extend(value: i32, bits: u32) -> i32 {
     }
 }
 
-/// Bits that a look into a table takes.
-const LOOK: u32 = 11;
+/// Bits that a look into a table takes: as many as `HuffmanTable::lookup_fast` knows. More would
+/// find more numbers, but tables are made for each picture.
+const LOOK: u32 = 10;
 
 /// The coefficients of a block in the order of the code. Damaged code may name up to 16 more,
 /// which are the last one, as in libjpeg-turbo.
@@ -186,10 +187,8 @@ struct Pass {
 
 impl Read {
     fn new(table: &HuffmanTable, look: u32) -> Read {
-        let Ok((symbol, code_bits)) = table.lookup((look << (16 - LOOK)) as u16) else {
-            return Read::default();
-        };
-        if u32::from(code_bits) > LOOK {
+        let (symbol, code_bits) = table.lookup_fast((look << (16 - LOOK)) as u16);
+        if code_bits == 0 {
             return Read::default();
         }
         let (run, size) = (symbol >> 4, symbol & 15);

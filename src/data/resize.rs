@@ -194,19 +194,20 @@ impl Filter {
         let taps = outputs.iter().map(|(_, here, last)| last - here).max();
         let taps = taps.expect("a picture has at least one pixel");
 
-        let mut starts = Vec::with_capacity(count);
-        let mut weights = Vec::with_capacity(count * taps);
-        let mut exact = Vec::with_capacity(taps);
-        for (centre, here, last) in outputs {
-            starts.push(here - first);
-            exact.clear();
-            exact.extend(
-                (here..last).map(|j| kernel.weight((j as f64 - centre + 0.5) * (1.0 / step))),
-            );
+        let inverse = 1.0 / step;
+        let mut weights = vec![0; count * taps];
+        let mut exact = vec![0.0; taps];
+        for (&(centre, here, last), weights) in outputs.iter().zip(weights.chunks_exact_mut(taps)) {
+            let exact = &mut exact[..last - here];
+            for (exact, j) in exact.iter_mut().zip(here..last) {
+                *exact = kernel.weight((j as f64 - centre + 0.5) * inverse);
+            }
             let sum: f64 = exact.iter().sum();
-            weights.extend(exact.iter().map(|weight| fixed_point(weight / sum)));
-            weights.resize(starts.len() * taps, 0);
+            for (weight, exact) in weights.iter_mut().zip(exact) {
+                *weight = fixed_point(*exact / sum);
+            }
         }
+        let starts = outputs.iter().map(|(_, here, _)| here - first).collect();
         Filter {
             starts,
             weights,

@@ -3,6 +3,7 @@
 use super::{Filter, PRECISION_BITS};
 use crate::data::part::View;
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::sync::LazyLock;
 
 /// Rows of RGB pixels, `stride` bytes from one to the next. The bytes behind each row are a margin
@@ -50,7 +51,8 @@ impl Drop for Rows {
 #[derive(Clone, Copy)]
 pub(super) struct Passes {
     across: fn(&View, &Filter, &mut Rows),
-    down: fn(&Rows, &Filter, &mut [u8]),
+    /// Writes all of the pixels.
+    down: fn(&Rows, &Filter, &mut [MaybeUninit<u8>]),
 }
 
 impl Passes {
@@ -88,8 +90,11 @@ impl Passes {
 
     /// Each column of `across` likewise; the rows of the result follow each other.
     pub fn down(&self, across: &Rows, rows: &Filter) -> Vec<u8> {
-        let mut pixels = vec![0; 3 * across.width * rows.len()];
-        (self.down)(across, rows, &mut pixels);
+        let bytes = 3 * across.width * rows.len();
+        let mut pixels = Vec::with_capacity(bytes);
+        (self.down)(across, rows, &mut pixels.spare_capacity_mut()[..bytes]);
+        // SAFETY: so many have been written.
+        unsafe { pixels.set_len(bytes) };
         pixels
     }
 }
@@ -126,7 +131,7 @@ fn one_across(seen: &[u8], weights: &[i32]) -> [u8; 3] {
     sums.map(to_byte)
 }
 
-fn down(across: &Rows, rows: &Filter, into: &mut [u8]) {
+fn down(across: &Rows, rows: &Filter, into: &mut [MaybeUninit<u8>]) {
     let bytes = 3 * across.width;
     let mut sums = vec![HALF; bytes];
     let height = across.bytes.len() / across.stride;
@@ -138,7 +143,7 @@ fn down(across: &Rows, rows: &Filter, into: &mut [u8]) {
             }
         }
         for (byte, sum) in into.iter_mut().zip(&sums) {
-            *byte = to_byte(*sum);
+            byte.write(to_byte(*sum));
         }
     }
 }

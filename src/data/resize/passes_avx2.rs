@@ -5,6 +5,7 @@ use super::passes::{HALF, Rows};
 use super::vectors::{LOW_BITS, PIXEL_PAIRS, RowPair, across_by, down_by};
 use crate::data::part::View;
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 /// Whether the machine has what this needs.
 pub(super) fn is_here() -> bool {
@@ -23,7 +24,7 @@ pub(super) fn across(seen: &View, columns: &Filter, into: &mut Rows) {
 }
 
 /// See `Passes::down`. Only where `is_here`.
-pub(super) fn down(across: &Rows, rows: &Filter, into: &mut [u8]) {
+pub(super) fn down(across: &Rows, rows: &Filter, into: &mut [MaybeUninit<u8>]) {
     // SAFETY: the machine has AVX2.
     unsafe { down_by(across, rows, into, one_row) }
 }
@@ -101,7 +102,7 @@ fn joined(low: __m256i, high: __m256i) -> __m256i {
 const BLOCK: usize = 32;
 
 #[target_feature(enable = "avx2")]
-unsafe fn one_row(across: &Rows, pairs: &[RowPair], into: &mut [u8]) {
+unsafe fn one_row(across: &Rows, pairs: &[RowPair], into: &mut [MaybeUninit<u8>]) {
     let zero = _mm256_setzero_si256();
     let half = _mm256_set1_epi32(HALF);
     // The margin behind the pixels of each row is as large as a block.
@@ -134,7 +135,7 @@ unsafe fn one_row(across: &Rows, pairs: &[RowPair], into: &mut [u8]) {
         let back = _mm256_packs_epi32(sums[2], sums[3]);
         // The packing undoes the order that the unpacking made.
         let block = _mm256_packus_epi16(front, back);
-        let mut stored = [0; BLOCK];
+        let mut stored = [MaybeUninit::new(0); BLOCK];
         // SAFETY: both places have 32 bytes.
         unsafe {
             match into.get_mut(at..at + BLOCK) {

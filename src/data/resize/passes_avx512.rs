@@ -5,6 +5,7 @@ use super::passes::{HALF, Rows};
 use super::vectors::{LOW_BITS, PIXEL_PAIRS, RowPair, across_by, down_by};
 use crate::data::part::View;
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 /// Whether the machine has what this needs.
 pub(super) fn is_here() -> bool {
@@ -25,7 +26,7 @@ pub(super) fn across(seen: &View, columns: &Filter, into: &mut Rows) {
 }
 
 /// See `Passes::down`. Only where `is_here`.
-pub(super) fn down(across: &Rows, rows: &Filter, into: &mut [u8]) {
+pub(super) fn down(across: &Rows, rows: &Filter, into: &mut [MaybeUninit<u8>]) {
     // SAFETY: the machine has these vectors.
     unsafe { down_by(across, rows, into, one_row) }
 }
@@ -96,7 +97,7 @@ fn bytes(levels: __m512i) -> __m128i {
 const BLOCK: usize = 64;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn one_row(across: &Rows, pairs: &[RowPair], into: &mut [u8]) {
+unsafe fn one_row(across: &Rows, pairs: &[RowPair], into: &mut [MaybeUninit<u8>]) {
     let zero = _mm512_setzero_si512();
     let half = _mm512_set1_epi32(HALF);
     // The margin behind the pixels of each row is as large as a block.

@@ -7,6 +7,7 @@
 use super::Filter;
 use super::passes::{Rows, across_row};
 use crate::data::part::View;
+use std::mem::MaybeUninit;
 
 /// Bits of the low part of a weight.
 pub(super) const LOW_BITS: u32 = 15;
@@ -91,8 +92,8 @@ pub(super) type RowPair = (usize, usize, [i32; 2]);
 pub(super) unsafe fn down_by(
     across: &Rows,
     rows: &Filter,
-    into: &mut [u8],
-    one_row: unsafe fn(&Rows, &[RowPair], &mut [u8]),
+    into: &mut [MaybeUninit<u8>],
+    one_row: unsafe fn(&Rows, &[RowPair], &mut [MaybeUninit<u8>]),
 ) {
     let height = across.bytes.len() / across.stride;
     let mut pairs = Vec::with_capacity(rows.taps.div_ceil(2));
