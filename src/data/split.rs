@@ -3,8 +3,9 @@
 use super::batches::{BatchOptions, Batches};
 use super::corrupted::{Condition, Corrupting};
 use super::image::Image;
-use super::transform::Fit;
-use crate::{Result, seed};
+use super::part::Picture;
+use super::transform::{Fit, Recipe};
+use crate::{Error, Result, seed};
 use rand::seq::SliceRandom;
 use std::fmt;
 use std::path::Path;
@@ -24,6 +25,11 @@ pub(super) trait Source: Send + Sync {
 
     /// The image before any transform.
     fn load(&self, index: usize) -> Result<Image>;
+
+    /// The same image, where a part of it may come cheaper.
+    fn open(&self, index: usize) -> Result<Box<dyn Picture + '_>> {
+        Ok(Box::new(self.load(index)?))
+    }
 
     /// The file of an image, where each has one.
     fn file(&self, _index: usize) -> Option<&Path> {
@@ -143,24 +149,28 @@ impl Split {
     /// # Errors
     /// `Invalid` when there is no such image, or with the file that cannot be decoded.
     pub fn image(&self, index: usize) -> Result<Image> {
-        let position = self.position(index)?;
-        let image = self.source.load(position)?;
-        self.fit
-            .apply(image)
-            .and_then(|image| self.corrupt(image, position))
-            .map_err(|error| error.context(self.source.describe(position)))
+        self.made(index, |size| self.fit.test(size))
     }
 
     /// Image `index` as it is trained on in `epoch`: a function of the seed, the epoch and the
     /// index alone.
     pub(super) fn augmented(&self, index: usize, seed: u64, epoch: u64) -> Result<Image> {
-        let position = self.position(index)?;
-        let image = self.source.load(position)?;
         let mut random = seed::generator(seed, "augment", &[epoch, index as u64]);
-        self.fit
-            .augment(image, &mut random)
-            .and_then(|image| self.corrupt(image, position))
-            .map_err(|error| error.context(self.source.describe(position)))
+        self.made(index, |size| self.fit.train(size, &mut random))
+    }
+
+    /// Image `index` by the recipe for its size.
+    fn made(
+        &self,
+        index: usize,
+        recipe: impl FnOnce((usize, usize)) -> Result<Recipe>,
+    ) -> Result<Image> {
+        let position = self.position(index)?;
+        let named = |error: Error| error.context(self.source.describe(position));
+        let picture = self.source.open(position)?;
+        let recipe = recipe(picture.size()?).map_err(named)?;
+        let image = recipe.make(picture.part(recipe.needed())?);
+        self.corrupt(image, position).map_err(named)
     }
 
     /// The file of image `index`, or the number of its record.
@@ -271,6 +281,18 @@ impl Split {
         }
     }
 
+    pub(super) fn shared_source(&self) -> Arc<dyn Source> {
+        self.source.clone()
+    }
+
+    /// The same images from another source that has them.
+    pub(super) fn through(&self, source: Arc<dyn Source>) -> Split {
+        Split {
+            source,
+            ..self.clone()
+        }
+    }
+
     fn corrupt(&self, image: Image, position: usize) -> Result<Image> {
         match &self.corrupting {
             Some(corrupting) => corrupting.apply(&image, position as u64),
@@ -337,7 +359,7 @@ impl Split {
         let position = self.chosen.get(index).copied();
         position.ok_or_else(|| {
             let (n, name) = (self.len(), self.name);
-            crate::Error::invalid(format!(
+            Error::invalid(format!(
                 "an index must be below the number of images, which is {n} in `{name}`, got \
                  {index}"
             ))

@@ -202,6 +202,17 @@ impl Host {
         }
     }
 
+    /// The real path of a folder, perhaps a new one, that outlives the run, if the script may read
+    /// or write it. A relative path lies in the current folder.
+    pub fn lasting(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        self.0.permissions.lasting(path.as_ref())
+    }
+
+    /// Refuses a real path that the script may not write to.
+    pub fn check_write(&self, real: &Path) -> Result<()> {
+        self.0.permissions.check_write(real)
+    }
+
     /// The folder that the run writes into, if it has one yet.
     pub fn run_folder(&self) -> Option<PathBuf> {
         self.0.permissions.run_folder()
