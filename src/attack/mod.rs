@@ -1,6 +1,9 @@
 //! Attacks and random transformations of images. Each sees a classifier as a function from
 //! pixels in [0, 1] to logits, so it works on any.
 
+mod apgd;
+mod apgd_t;
+mod ascent;
 mod ball;
 mod blur;
 mod brightness;
@@ -13,7 +16,11 @@ mod objective;
 mod pgd;
 mod rotation;
 mod space;
+mod survivors;
+mod victim;
 
+pub use apgd::Apgd;
+pub use apgd_t::ApgdT;
 pub use ball::linf_step;
 pub use blur::Blur;
 pub use brightness::Brightness;
