@@ -18,6 +18,8 @@ mod objective;
 mod pgd;
 mod rotation;
 mod space;
+mod square;
+mod squares;
 mod survivors;
 mod victim;
 
@@ -36,6 +38,7 @@ pub use objective::{Labels, Loss, Outputs};
 pub use pgd::{Convention, Pgd, PgdOptions};
 pub use rotation::Rotation;
 pub use space::{Clip, EpsSpace};
+pub use square::Square;
 
 use crate::Result;
 use crate::nn::{Model, Normalize};
