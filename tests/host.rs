@@ -921,3 +921,24 @@ fn a_missing_or_strange_script_is_one_sentence() {
         }
     }
 }
+
+#[test]
+fn a_run_can_be_reported_on() {
+    let session =
+        Session::script("log_metrics(\"epoch\", #{ model: \"m\", epoch: 0, loss: 1.5 });");
+    let out = session.path("first");
+    let run = session.args(&["--out", out.to_str().unwrap()]);
+    assert_eq!(run.output().code, Some(0));
+    let report = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rhobust"));
+        let output = command.current_dir(&run.folder).arg("report").args(args);
+        Outcome::of(output.output().unwrap())
+    };
+    let written = report(&["first"]);
+    assert_eq!(written.stdout, "first/report/index.html\n", "{written:?}");
+    let page = fs::read_to_string(run.path("first/report/index.html")).unwrap();
+    assert!(page.contains("No ledgers") && page.contains("id=\"training\""));
+    assert!(run.path("first/report/figures/training-loss.svg").exists());
+    report(&["second"]).is_clean_error();
+    report(&["first", "--out", "main.rhai"]).is_clean_error();
+}

@@ -64,6 +64,11 @@ const VALUES: &[(&str, &str, &str)] = &[
          50.00 %, worst class 1: 100.00 %)",
     ),
     (
+        "ledger",
+        "ledger(sequential([Flatten(), Linear(3072, 10)]), data.test, #{})",
+        "ledger(model, clean: 0 of 20 images)",
+    ),
+    (
         "progress",
         "progress(\"counting\", 8)",
         "counting: 0/8 images",

@@ -3,10 +3,11 @@
 mod resume;
 
 use crate::info::Info;
+use crate::report;
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
-use crate::{interrupt, repl};
+use crate::{Error, interrupt, repl};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
     rhobust check scripts/adv_plus.rhai\n  \
     rhobust estimate scripts/paper.rhai --set epochs=10\n  \
     rhobust test tests/stdlib\n  \
+    rhobust report runs/first\n  \
     rhobust doc pgd"
 )]
 struct Cli {
@@ -48,6 +50,8 @@ enum Command {
     Estimate(Estimate),
     /// Run the tests in scripts: every function test_...() after the statements of its file
     Test(Test),
+    /// Write a page about runs: tables, figures, pictures, to open without a network
+    Report(Report),
     /// Show what scripts can call: the topics, or what is known of a name
     Doc(Doc),
 }
@@ -213,6 +217,22 @@ struct Test {
     allow_read: Vec<PathBuf>,
 }
 
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    rhobust report runs/first\n  \
+    rhobust report runs/adv runs/adv_plus --out reports/both\n  \
+    rhobust report runs/first --out first.html")]
+struct Report {
+    /// The folders of one or more runs
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+
+    /// A folder for the page, each figure as SVG and its numbers as CSV; or a file that ends in
+    /// .html, the page alone [default: RUN/report, of several runs: report]
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    out: Option<PathBuf>,
+}
+
 /// Exit codes: what a shell or a scheduler can tell apart. Wrong usage is 2, by clap.
 const FAILED: i32 = 1;
 const INTERRUPTED: i32 = 130;
@@ -239,6 +259,14 @@ pub fn main() -> i32 {
         Command::Check(check) => run_check(&check),
         Command::Estimate(estimate) => run_estimate(estimate),
         Command::Test(test) => run_tests(test),
+        Command::Report(given) => match report::write_report(&given.runs, given.out.as_deref()) {
+            Ok(page) => {
+                say(&page.display().to_string());
+                0
+            }
+            Err(Error::Interrupted) => finish(Ending::Interrupted(script::Left::default())),
+            Err(error) => failed(&format!("error: {error}\n")),
+        },
         Command::Doc(doc) => match doc.answer() {
             Ok(text) => {
                 // A closed pipe (`rhobust doc | head`) is no mistake.

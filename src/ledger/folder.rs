@@ -38,19 +38,27 @@ fn file_name(name: &str) -> String {
 /// # Errors
 /// `Invalid` with the path for a folder that cannot be read or a ledger that is damaged.
 pub fn read_all(run: &Path, may_read: &dyn Fn(&Path) -> Result<()>) -> Result<Vec<Ledger>> {
-    let mut ledgers = Vec::new();
+    let ledgers = files(run)?.into_iter().map(|file| {
+        may_read(&file)?;
+        Ledger::read(&file)
+    });
+    ledgers.collect()
+}
+
+/// The files of all ledgers of the run in `run`, by model and condition; for those who read
+/// one after the other, because all together may not fit into memory.
+///
+/// # Errors
+/// `Invalid` with the path for a folder that cannot be read.
+pub fn files(run: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
     for folder in entries(&run.join(FOLDER))? {
-        if !folder.is_dir() {
-            continue;
-        }
-        for file in entries(&folder)? {
-            if file.extension().is_some_and(|it| it == "parquet") {
-                may_read(&file)?;
-                ledgers.push(Ledger::read(&file)?);
-            }
+        if folder.is_dir() {
+            files.extend(entries(&folder)?);
         }
     }
-    Ok(ledgers)
+    files.retain(|file| file.extension().is_some_and(|it| it == "parquet"));
+    Ok(files)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {

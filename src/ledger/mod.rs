@@ -13,7 +13,7 @@ mod pair;
 mod rows;
 
 pub use about::{About, Kind};
-pub use folder::{FOLDER, path_in, read_all};
+pub use folder::{FOLDER, files, path_in, read_all};
 pub use judge::{Judged, judge};
 pub use pair::{mcnemar_of, pairs, spill_over_of};
 pub use rows::{Ledger, Row};

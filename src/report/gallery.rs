@@ -27,9 +27,8 @@ pub struct GalleryExample {
     pub prediction: i64,
 }
 
-/// Writes pictures of at most `most` examples into `folder`: first those that the attack turned
-/// from right to wrong, then the others, in the order of the batch. `x` and `x_adv` are
-/// `[n, 3, h, w]` in [0, 1].
+/// Writes pictures of the examples into `folder`: first of those that the attack turned from
+/// right to wrong, then the others, in their order. `x` and `x_adv` are `[n, 3, h, w]` in [0, 1].
 ///
 /// # Errors
 /// `Invalid` for images of another form, or a folder that cannot be written.
@@ -38,7 +37,6 @@ pub fn write_gallery(
     x: &Tensor,
     x_adv: &Tensor,
     examples: &[GalleryExample],
-    most: usize,
 ) -> Result<()> {
     let (clean, attacked) = (images("x", x)?, images("x_adv", x_adv)?);
     ensure!(
@@ -51,7 +49,6 @@ pub fn write_gallery(
     let turned = |it: &GalleryExample| it.prediction_clean == it.label && it.prediction != it.label;
     let mut order: Vec<usize> = (0..examples.len()).collect();
     order.sort_by_key(|&i| !turned(&examples[i]));
-    order.truncate(most);
 
     let delta = x_adv.sub(x)?;
     let largest = match delta.numel() {
@@ -98,15 +95,15 @@ mod tests {
             prediction,
         };
         let examples = [example(4, 1), example(7, 0), example(9, 2)];
-        write_gallery(folder.path(), &x, &x_adv, &examples, 2)?;
+        write_gallery(folder.path(), &x, &x_adv, &examples)?;
         let text = std::fs::read_to_string(folder.path().join(GALLERY_FILE)).unwrap();
         let gallery: Gallery = serde_json::from_str(&text).unwrap();
         let shown: Vec<usize> = gallery.examples.iter().map(|it| it.example).collect();
-        assert_eq!(shown, [7, 9]);
+        assert_eq!(shown, [7, 9, 4]);
         assert!((gallery.magnified - 5.0).abs() < 1e-9);
         let change = read_image(&folder.path().join("9-perturbation.png"))?;
         assert!(change.pixels().iter().all(|&it| it == 255));
-        assert!(!folder.path().join("4-clean.png").exists());
+        assert!(folder.path().join("4-clean.png").exists());
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! What people look at: tables, the paper's comparison, progress, pictures, plots.
 
+pub mod figure;
 mod gallery;
 mod numbers;
+mod page;
 mod paper;
 pub mod picture;
 pub mod plot;
@@ -10,6 +12,7 @@ mod table;
 
 pub use gallery::{GALLERY_FILE, Gallery, GalleryExample, write_gallery};
 pub use numbers::{binary_size, duration, precise_duration, short, thousands};
+pub use page::write_report;
 pub use paper::{Scores, paper_table};
 pub use progress::{Progress, Screen};
 pub use table::{Cell, Format, Row, Table};

@@ -7,7 +7,7 @@
 
 mod class_table;
 mod clock;
-mod csv;
+pub(crate) mod csv;
 mod ledgers;
 mod lock;
 mod machine;

@@ -285,8 +285,6 @@ pub mod functions {
     /// adversarial one and the magnified perturbation.
     ///
     /// - `x`, `x_adv`: `[n, 3, h, w]`, before and after the attack
-    /// - `n`: of so many images, first those that the attack turned from right to wrong
-    ///
     /// ```rhai
     /// let test = dataset("shapes", #{ test: 4 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
@@ -294,7 +292,7 @@ pub mod functions {
     /// let rows = ledger(model, test, #{ attack: attack });
     /// let batch = test.batch(4);
     /// let x_adv = attack.perturb(model, batch.x, batch.y, batch);
-    /// rows.keep_pictures(model, batch, batch.x, x_adv, 2);
+    /// rows.keep_pictures(model, batch, batch.x, x_adv);
     /// ```
     #[rhai_fn(return_raw)]
     pub fn keep_pictures(
@@ -304,9 +302,7 @@ pub mod functions {
         batch: Batch,
         x: Tensor,
         x_adv: Tensor,
-        n: i64,
     ) -> RhaiResultOf<()> {
-        let most = usize::try_from(n).map_err(|_| format!("`n` must be at least 0, got {n}"))?;
         let labels = batch.labels().to_vec_i64()?;
         let before = model.predict(&x)?.to_vec_i64()?;
         let after = model.predict(&x_adv)?.to_vec_i64()?;
@@ -319,7 +315,7 @@ pub mod functions {
         let examples: Vec<_> = batch.examples().iter().enumerate().map(example).collect();
         Ok(Host::of(&context).recording(|record| {
             let folder = ledger.about(|it| record.gallery(&it.model, &it.condition));
-            write_gallery(&folder, &x, &x_adv, &examples, most)
+            write_gallery(&folder, &x, &x_adv, &examples)
         })?)
     }
 

@@ -491,7 +491,7 @@ pub mod functions {
             .map(|(model, clean, attacked, corrupted)| Scores {
                 model,
                 clean,
-                attacked,
+                attacked: Some(attacked),
                 corrupted: corrupted.as_ref(),
             })
             .collect();

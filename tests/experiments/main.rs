@@ -198,7 +198,7 @@ fn evaluate_and_compare_run() {
     let compared = Run::script("compare.rhai", &sets).succeeds();
     let stdout = compared.stdout();
     for part in [
-        "20 images: error 0.0, p 1.0 (McNemar, exact)",
+        "20 images: the error changes by 0.0, p 1.0 (McNemar, exact)",
         "0 classes gain, 0 lose, 10 stay",
     ] {
         assert!(stdout.contains(part), "{part}: {stdout}");

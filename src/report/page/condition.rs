@@ -1,0 +1,60 @@
+//! A model under one condition.
+
+use crate::Result;
+use crate::ledger::{About, Kind, Ledger, Row};
+use crate::metrics::{Evaluation, wilson_interval};
+
+/// What a ledger says, counted.
+pub struct Condition {
+    pub about: About,
+    pub evaluation: Evaluation,
+    pub done: usize,
+    /// The examples; of corruptions, which no section looks at one by one, none are kept.
+    pub ledger: Option<Ledger>,
+}
+
+impl Condition {
+    pub fn of(ledger: Ledger) -> Self {
+        Condition {
+            about: ledger.about().clone(),
+            evaluation: ledger.evaluation().clone(),
+            done: ledger.len(),
+            ledger: (ledger.about().kind != Kind::Corruption).then_some(ledger),
+        }
+    }
+
+    pub fn rows(&self) -> &[Row] {
+        self.ledger.as_ref().map_or(&[], Ledger::rows)
+    }
+
+    /// The ledgers of this condition and another's, where both are kept.
+    pub fn with<'a>(&'a self, other: &'a Condition) -> Option<(&'a Ledger, &'a Ledger)> {
+        self.ledger.as_ref().zip(other.ledger.as_ref())
+    }
+
+    pub fn name(&self) -> &str {
+        &self.about.condition
+    }
+
+    pub fn complete(&self) -> bool {
+        self.done >= self.about.images
+    }
+
+    /// `100`, or `20 of 100` while images are missing.
+    pub fn images(&self) -> String {
+        match self.complete() {
+            true => self.done.to_string(),
+            false => format!("{} of {}", self.done, self.about.images),
+        }
+    }
+
+    /// The error with the ends of its 95 % interval.
+    pub fn error(&self) -> Result<Option<(f64, f64, f64)>> {
+        let counts = self.evaluation.top1();
+        let limits = wilson_interval(counts.errors(), counts.images(), 0.95)?;
+        Ok(counts
+            .error()
+            .zip(limits)
+            .map(|(error, limits)| (error, limits.low, limits.high)))
+    }
+}
