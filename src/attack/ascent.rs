@@ -74,6 +74,9 @@ pub struct Ascent<'a> {
     goal: Goal,
     x: Tensor,
     y: Tensor,
+    /// The smallest and the largest pixels of the L-infinity ball within [0, 1].
+    low: Tensor,
+    high: Tensor,
     here: Point,
     /// Where `here` came from.
     before: Tensor,
@@ -114,6 +117,8 @@ impl<'a> Ascent<'a> {
             goal,
             x: x.clone(),
             y: y.clone(),
+            low: x.sub(attack.eps)?.clamp_min(0.0)?,
+            high: x.add(attack.eps)?.clamp_max(1.0)?,
             before: start,
             best: here.clone(),
             step_size: zeros.add(2.0 * attack.eps)?,
@@ -181,17 +186,16 @@ impl<'a> Ascent<'a> {
 
     /// The nearest point of the ball, then of [0, 1].
     fn project(&self, z: &Tensor) -> Result<Tensor> {
-        let (x, eps) = (&self.x, self.attack.eps);
         match self.attack.norm {
-            Norm::Linf => z.clamp_between(&x.sub(eps)?, &x.add(eps)?)?,
+            Norm::Linf => z.clamp_between(&self.low, &self.high),
             Norm::L2 => {
-                let delta = z.sub(x)?;
+                let delta = z.sub(&self.x)?;
                 let length = length(Norm::L2, &delta)?;
-                let inside = delta.div(length.add(TINY)?)?.mul(length.clamp_max(eps)?)?;
-                x.add(inside)?
+                let scale = length.clamp_max(self.attack.eps)?;
+                let inside = delta.div(length.add(TINY)?)?.mul(scale)?;
+                self.x.add(inside)?.clamp(0.0, 1.0)
             }
         }
-        .clamp(0.0, 1.0)
     }
 
     /// Writes down the successes; they leave unless the attack goes on with them.
@@ -219,6 +223,8 @@ impl<'a> Ascent<'a> {
             &mut self.places,
             &mut self.x,
             &mut self.y,
+            &mut self.low,
+            &mut self.high,
             &mut self.before,
             &mut self.step_size,
             &mut self.rises,

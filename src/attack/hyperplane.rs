@@ -25,33 +25,31 @@ pub fn step_onto(norm: Norm, z: &Tensor, normal: &Tensor, offset: &Tensor) -> Re
     let size = normal.abs()?;
     // Each entry falls where the normal is positive, and rises where it is negative.
     let room = z.where_(&normal.gt(0.0)?, &z.rsub(1.0)?)?;
-    let counts = match norm {
-        Norm::Linf => size.gt(0.0)?,
-        Norm::L2 => size.gt(FLAT)?,
-    };
     let (reach, weight, direction) = match norm {
         Norm::Linf => (room, size, normal.sign()?),
-        Norm::L2 => (room.div(&size)?, normal.square()?, normal),
+        Norm::L2 => {
+            let counts = size.gt(FLAT)?;
+            let reach = room.div(&size)?.where_(&counts, &zeros)?;
+            (reach, normal.square()?.where_(&counts, &zeros)?, normal)
+        }
     };
-    let reach = reach.where_(&counts, &zeros)?;
-    let weight = weight.where_(&counts, &zeros)?;
     let full = weight.mul(&reach)?;
 
     let mut length = gap.zeros_like()?;
+    let mut free = reach.gt(&length)?;
     loop {
-        let free = reach.gt(&length)?;
         let met = zeros.where_(&free, &full)?.sum_dim(1, true)?;
         let slope = weight.where_(&free, &zeros)?.sum_dim(1, true)?;
         // A slope of 0 leaves no entry to move: the length becomes infinite, the box decides.
         // Rounding must not lead back.
         let next = gap.sub(&met)?.div(&slope)?;
         let next = next.where_(&slope.gt(0.0)?, &next.zeros_like()?.add(f64::INFINITY)?)?;
-        let next = next.maximum(&length)?;
-        let same = reach.gt(&next)?.equal(&free)?;
-        length = next;
-        if same {
+        length = next.maximum(&length)?;
+        let still_free = reach.gt(&length)?;
+        if still_free.equal(&free)? {
             break;
         }
+        free = still_free;
     }
     direction.mul(reach.minimum(&length)?)?.neg()
 }
