@@ -2,7 +2,7 @@
 # make demo     the paper's comparison on the built-in data set
 # make test     all tests
 # make check    formatting and lints
-# make bench    times the session and tensor operations beside Python with PyTorch
+# make bench    times the session, tensor operations and loading beside Python with PyTorch
 # make clean    removes what was built; `make distclean` libtorch too
 #
 # Each fetches libtorch into .libtorch first, unless it is there. To use another one, set
@@ -32,10 +32,14 @@ check: libtorch
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
+# Photographs in val/<class>/ whose loading `make bench` measures.
+PHOTOS ?= target/data/imagenet
+
 # Needs the registry of Python packages once, for PyTorch and IPython (about 3 GB).
 bench: build
 	cargo bench --locked --no-run --bench plain_tch
 	$(PYTHON) benches/bench.py "$$(ls -t target/release/deps/plain_tch-* | grep -v '\.d$$' | head -1)"
+	$(PYTHON) benches/loading.py "$(PHOTOS)"
 
 libtorch: tools
 	@$(PYTHON) setup/libtorch.py --gpu $(GPU)

@@ -22,6 +22,14 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
             folder.display()
         );
     };
+    for (option, paths) in [
+        ("--allow-read", &then.common.allow_read),
+        ("--allow-write", &then.common.allow_write),
+    ] {
+        for path in paths {
+            eprintln!("as this run was started: {option} {}", path.display());
+        }
+    }
     let common = merged(then.common, now.common);
     let command_line = command_line(then.script.as_deref(), &common);
     Ok(Settings {

@@ -226,13 +226,17 @@ impl Plan {
         let indices = &self.order[start..end];
 
         let image_bytes = 3 * split.height() * split.width();
-        let mut pixels = vec![0; indices.len() * image_bytes];
-        for (&index, planes) in indices.iter().zip(pixels.chunks_exact_mut(image_bytes)) {
+        let mut pixels = Vec::with_capacity(indices.len() * image_bytes);
+        for &index in indices {
             interrupt::check()?;
             if stopped() {
                 return Err(Error::Interrupted);
             }
-            self.image(index)?.write_planes(planes);
+            let image = self.image(index)?;
+            // Image by image, while they are in the processor's cache.
+            let start = pixels.len();
+            pixels.resize(start + image_bytes, 0);
+            image.write_planes(&mut pixels[start..]);
         }
         let each = indices.iter();
         Ok(Batch {

@@ -8,6 +8,8 @@
 //! even by the end marker alone, is refused.
 
 use super::image::Image;
+use super::jpeg_part::PartialJpeg;
+use super::part::{Part, Window};
 use crate::{Error, Result};
 use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, Decoder, PixelFormat};
 use png::{BitDepth, ColorType, Transformations};
@@ -15,7 +17,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 /// Larger pictures are refused before memory is set aside for them: Pillow's own limit.
-const MAX_PIXELS: u64 = 89_478_485;
+pub(super) const MAX_PIXELS: usize = 89_478_485;
 
 const JPEG_START: &[u8] = &[0xff, 0xd8];
 const PNG_START: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -34,19 +36,70 @@ pub fn read_image(path: &Path) -> Result<Image> {
 /// # Errors
 /// As `read_image`, as far as the header shows it.
 pub(super) fn read_size(path: &Path) -> Result<(usize, usize)> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
-    let size = match Kind::of(&bytes) {
-        Ok(Kind::Jpeg) => jpeg_decoder(&bytes).map(|it| {
-            let header = it.header();
-            (usize::from(header.width), usize::from(header.height))
-        }),
-        Ok(Kind::Png) => png_reader(&bytes).map(|it| {
-            let (width, height) = it.info().size();
-            (width as usize, height as usize)
-        }),
-        Err(error) => Err(error),
-    };
-    size.map_err(|error| error.context(path.display()))
+    ImageFile::read(path)?.size()
+}
+
+/// The bytes of an image file, to be decoded as far as needed.
+pub(super) struct ImageFile<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
+    partial: Option<PartialJpeg>,
+}
+
+impl<'a> ImageFile<'a> {
+    /// # Errors
+    /// `Invalid` with the path, when the file cannot be read.
+    pub fn read(path: &'a Path) -> Result<ImageFile<'a>> {
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+        let partial = match bytes.starts_with(JPEG_START) {
+            true => PartialJpeg::new(&bytes),
+            false => None,
+        };
+        Ok(ImageFile {
+            path,
+            bytes,
+            partial,
+        })
+    }
+
+    /// Width and height, from the header.
+    ///
+    /// # Errors
+    /// As `read_image`, as far as the header shows it.
+    pub fn size(&self) -> Result<(usize, usize)> {
+        if let Some(jpeg) = &self.partial {
+            return Ok(jpeg.size());
+        }
+        let size = match Kind::of(&self.bytes) {
+            Ok(Kind::Jpeg) => jpeg_decoder(&self.bytes).map(|it| {
+                let header = it.header();
+                (usize::from(header.width), usize::from(header.height))
+            }),
+            Ok(Kind::Png) => png_reader(&self.bytes).map(|it| {
+                let (width, height) = it.info().size();
+                (width as usize, height as usize)
+            }),
+            Err(error) => Err(error),
+        };
+        size.map_err(|error| error.context(self.path.display()))
+    }
+
+    /// The pixels of at least `window`. Damage that does not touch them is found where the file
+    /// is decoded `whole`, and may go unseen elsewhere.
+    ///
+    /// # Errors
+    /// As `read_image`.
+    pub fn part(&self, window: Window, whole: bool) -> Result<Part> {
+        let part = match &self.partial {
+            Some(jpeg) => check_end(&self.bytes).and_then(|()| {
+                // What is wrong with a file is for the whole decoder to say.
+                let part = jpeg.decode(&self.bytes, window, whole);
+                part.or_else(|_| decode(&self.bytes).map(Part::from))
+            }),
+            None => decode(&self.bytes).map(Part::from),
+        };
+        part.map_err(|error| error.context(self.path.display()))
+    }
 }
 
 /// The image in the bytes of a JPEG or PNG file.
@@ -76,23 +129,20 @@ impl Kind {
     }
 }
 
-fn jpeg_error(error: impl std::fmt::Display) -> Error {
+pub(super) fn jpeg_error(error: impl std::fmt::Display) -> Error {
     Error::invalid(format!("the JPEG is truncated or damaged ({error})"))
 }
 
 fn jpeg_decoder(bytes: &[u8]) -> Result<Decoder<'_>> {
     let limits = DecodeLimits {
-        max_pixels: MAX_PIXELS,
+        max_pixels: MAX_PIXELS as u64,
         ..DecodeLimits::default()
     };
     Decoder::new_with_limits(bytes, limits).map_err(jpeg_error)
 }
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Image> {
-    ensure!(
-        reaches_end_marker(bytes),
-        "the JPEG is truncated or damaged (its end marker is missing)"
-    );
+    check_end(bytes)?;
     let mut decoder = jpeg_decoder(bytes)?;
     let depth = decoder.header().precision;
     ensure!(
@@ -126,15 +176,20 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Image> {
     Image::new(decoded.width, decoded.height, pixels)
 }
 
+fn check_end(bytes: &[u8]) -> Result<()> {
+    ensure!(
+        reaches_end_marker(bytes),
+        "the JPEG is truncated or damaged (its end marker is missing)"
+    );
+    Ok(())
+}
+
 /// Whether the marker that ends a JPEG stands where a reader of its segments finds it.
 fn reaches_end_marker(bytes: &[u8]) -> bool {
     let mut at = JPEG_START.len();
     loop {
         // Skips coded data: there a byte FF is followed by 0 or by a restart marker.
-        let Some(marker) = bytes
-            .get(at..)
-            .and_then(|it| it.iter().position(|&b| b == 0xff))
-        else {
+        let Some(marker) = bytes.get(at..).and_then(|it| memchr::memchr(0xff, it)) else {
             return false;
         };
         at += marker + 1;
@@ -174,7 +229,7 @@ fn png_reader(bytes: &[u8]) -> Result<png::Reader<Cursor<&[u8]>>> {
     let header = decoder.read_header_info().map_err(png_error)?;
     let (width, height) = header.size();
     ensure!(
-        u64::from(width) * u64::from(height) <= MAX_PIXELS,
+        width as usize * height as usize <= MAX_PIXELS,
         "an image may have {MAX_PIXELS} pixels, got {width} x {height}"
     );
     decoder.read_info().map_err(png_error)
@@ -219,8 +274,7 @@ fn decode_png(bytes: &[u8]) -> Result<Image> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::testing::fingerprint;
-    use std::path::PathBuf;
+    use crate::data::testing::{fingerprint, stored};
 
     /// `(name, (width, height), fingerprint)` of what Pillow 11.0.0 decodes; the pictures and
     /// the numbers are made by `tests/images/make.py`.
@@ -245,12 +299,6 @@ mod tests {
         ("grey_alpha16.png", (6, 1), 0xad01_9a94_2428_03b5),
         ("rgb16.png", (4, 1), 0x1050_c272_ac96_f5ba),
     ];
-
-    fn stored(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/images")
-            .join(name)
-    }
 
     #[test]
     fn every_kind_decodes_as_pillow_does() {

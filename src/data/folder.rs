@@ -6,8 +6,9 @@
 //! alone; `<class>/` directly, which is divided by a seed; ImageNet's flat `val/` with a file of
 //! classes (`truth`) in place of its folders.
 
-use super::decode::{read_image, read_size};
+use super::decode::{ImageFile, read_image, read_size};
 use super::image::Image;
+use super::part::{Part, Picture, Window};
 use super::split::Source;
 use super::transform::{Fit, SMALL};
 use super::truth::{self, Class};
@@ -17,6 +18,7 @@ use rand::seq::SliceRandom;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const READ: [&str; 3] = ["jpeg", "jpg", "png"];
 
@@ -91,9 +93,12 @@ pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -
     let fit = if width <= SMALL && height <= SMALL {
         Fit::Native { width, height }
     } else {
-        Fit::Square(PHOTOGRAPH)
+        Fit::Square {
+            side: PHOTOGRAPH,
+            interpolation: options.interpolation,
+        }
     };
-    let half = |files: Result<Vec<File>, String>| -> Half { Ok(Box::new(Files(files?))) };
+    let half = |files: Result<Vec<File>, String>| -> Half { Ok(Box::new(Files::new(files?))) };
     let halves = Halves {
         train: half(train),
         test: half(test),
@@ -149,31 +154,74 @@ fn lacks(folder: &Path, what: &str) -> String {
 /// An image file and its class.
 pub(super) type File = (Box<Path>, u32);
 
-struct Files(Vec<File>);
+struct Files {
+    files: Vec<File>,
+    /// Which files were decoded to their end. The first time that is done, so that damage anywhere
+    /// is found; afterwards a crop needs no more than its part.
+    checked: Vec<AtomicBool>,
+}
+
+impl Files {
+    fn new(files: Vec<File>) -> Files {
+        Files {
+            checked: files.iter().map(|_| AtomicBool::new(false)).collect(),
+            files,
+        }
+    }
+
+    fn path(&self, index: usize) -> &Path {
+        &self.files[index].0
+    }
+}
 
 impl Source for Files {
     fn len(&self) -> usize {
-        self.0.len()
+        self.files.len()
     }
 
     fn label(&self, index: usize) -> i64 {
-        i64::from(self.0[index].1)
+        i64::from(self.files[index].1)
     }
 
     fn load(&self, index: usize) -> Result<Image> {
-        read_image(&self.0[index].0)
+        read_image(self.path(index))
+    }
+
+    fn open(&self, index: usize) -> Result<Box<dyn Picture + '_>> {
+        Ok(Box::new(Opened {
+            file: ImageFile::read(self.path(index))?,
+            checked: &self.checked[index],
+        }))
     }
 
     fn file(&self, index: usize) -> Option<&Path> {
-        Some(&self.0[index].0)
+        Some(self.path(index))
     }
 
     fn describe(&self, index: usize) -> String {
-        self.0[index].0.display().to_string()
+        self.path(index).display().to_string()
     }
 
     fn is_in_memory(&self) -> bool {
         false
+    }
+}
+
+struct Opened<'a> {
+    file: ImageFile<'a>,
+    checked: &'a AtomicBool,
+}
+
+impl Picture for Opened<'_> {
+    fn size(&self) -> Result<(usize, usize)> {
+        self.file.size()
+    }
+
+    fn part(self: Box<Self>, needed: Window) -> Result<Part> {
+        let whole = !self.checked.load(Ordering::Relaxed);
+        let part = self.file.part(needed, whole)?;
+        self.checked.store(true, Ordering::Relaxed);
+        Ok(part)
     }
 }
 

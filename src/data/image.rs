@@ -1,5 +1,6 @@
 //! One picture in memory.
 
+use super::planes;
 use crate::{Error, Result, files};
 use std::path::Path;
 
@@ -65,11 +66,7 @@ impl Image {
     /// Copies the planes R, G, B into `planes`, which has `3 * height * width` bytes: the
     /// layout of one image in a `[n, 3, height, width]` tensor.
     pub fn write_planes(&self, planes: &mut [u8]) {
-        let (reds, rest) = planes.split_at_mut(self.width * self.height);
-        let (greens, blues) = rest.split_at_mut(self.width * self.height);
-        for (i, pixel) in self.pixels.chunks_exact(3).enumerate() {
-            (reds[i], greens[i], blues[i]) = (pixel[0], pixel[1], pixel[2]);
-        }
+        planes::write(&self.pixels, planes);
     }
 
     /// The `width` x `height` part whose upper left corner is at (`left`, `top`); what lies

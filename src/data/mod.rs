@@ -4,12 +4,17 @@
 //! torchvision reads them, byte for byte.
 
 mod batches;
+mod cache;
 mod cifar;
 mod corrupted;
 mod corruption;
 mod decode;
 mod folder;
 mod image;
+mod jpeg_code;
+mod jpeg_part;
+mod part;
+mod planes;
 mod real;
 mod resize;
 mod shapes;
@@ -22,12 +27,14 @@ mod transform;
 mod truth;
 
 pub use batches::{Batch, BatchOptions, Batches};
+pub use cache::Cache;
 pub use corrupted::{Condition, Corrupting, severity};
 pub use corruption::{
     Corruption, Frost, FrostSource, MAX_SEVERITY, Variant, corrupt, corruption_generator,
 };
 pub use decode::read_image;
 pub use image::{Image, write_png};
+pub use resize::Interpolation;
 pub use split::Split;
 pub use tensors::{batch, images};
 
@@ -44,7 +51,12 @@ use transform::Fit;
 /// `Invalid` for a side out of range.
 pub fn test_square(image: Image, side: u32) -> Result<Image> {
     check_side(side)?;
-    Fit::Square(side as usize).apply(image)
+    let fit = Fit::Square {
+        side: side as usize,
+        interpolation: Interpolation::default(),
+    };
+    let recipe = fit.test((image.width(), image.height()))?;
+    Ok(recipe.make(image.into()))
 }
 
 /// How a data set is opened.
@@ -58,11 +70,16 @@ pub struct DatasetOptions {
     /// The side to which images are resized and cut. Left out: images of at most 64 x 64
     /// keep their size, others get 224.
     pub size: Option<u32>,
+    /// How images are resized.
+    pub interpolation: Interpolation,
     /// Decides what `shapes` draws, which images a limit keeps and how a folder without
     /// splits is divided.
     pub seed: u64,
     /// A file with the set of correct classes of each test image, such as ImageNet's ReaL labels.
     pub real: Option<PathBuf>,
+    /// Where decoded images are kept. `open` leaves it to `Dataset::cached`, which asks before it
+    /// writes and tells how far it is.
+    pub cache: Option<PathBuf>,
     /// The share of each class that a folder of classes without splits sets aside for tests.
     pub test_fraction: f64,
 }
@@ -73,8 +90,10 @@ impl Default for DatasetOptions {
             train: None,
             test: None,
             size: None,
+            interpolation: Interpolation::default(),
             seed: 0,
             real: None,
+            cache: None,
             test_fraction: 0.2,
         }
     }
@@ -174,7 +193,10 @@ impl Dataset {
         halves: Halves,
         options: &DatasetOptions,
     ) -> Result<Dataset> {
-        let fit = options.size.map_or(native, |it| Fit::Square(it as usize));
+        let fit = options.size.map_or(native, |side| Fit::Square {
+            side: side as usize,
+            interpolation: options.interpolation,
+        });
         let k = classes.len();
         let test = match (halves.test, &options.real) {
             (Ok(source), Some(path)) => Ok(real::with_real(source, k, path)?),

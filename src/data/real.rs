@@ -7,6 +7,7 @@
 //! entry i belongs to test image i.
 
 use super::image::Image;
+use super::part::Picture;
 use super::split::Source;
 use crate::{Error, Result};
 use std::path::Path;
@@ -106,6 +107,10 @@ impl Source for Real {
 
     fn load(&self, index: usize) -> Result<Image> {
         self.source.load(index)
+    }
+
+    fn open(&self, index: usize) -> Result<Box<dyn Picture + '_>> {
+        self.source.open(index)
     }
 
     fn file(&self, index: usize) -> Option<&Path> {

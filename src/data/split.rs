@@ -3,8 +3,9 @@
 use super::batches::{BatchOptions, Batches};
 use super::corrupted::{Condition, Corrupting};
 use super::image::Image;
-use super::transform::Fit;
-use crate::{Result, seed};
+use super::part::Picture;
+use super::transform::{Fit, Recipe};
+use crate::{Error, Result, seed};
 use rand::seq::SliceRandom;
 use std::fmt;
 use std::path::Path;
@@ -25,6 +26,11 @@ pub(super) trait Source: Send + Sync {
     /// The image before any transform.
     fn load(&self, index: usize) -> Result<Image>;
 
+    /// The same image, where a part of it may come cheaper.
+    fn open(&self, index: usize) -> Result<Box<dyn Picture + '_>> {
+        Ok(Box::new(self.load(index)?))
+    }
+
     /// The file of an image, where each has one.
     fn file(&self, _index: usize) -> Option<&Path> {
         None
@@ -42,6 +48,8 @@ pub(super) trait Source: Send + Sync {
 pub struct Split {
     name: &'static str,
     source: Arc<dyn Source>,
+    /// The images before any corruption.
+    original: Arc<dyn Source>,
     /// The position of each image in `source`.
     chosen: Arc<[usize]>,
     classes: usize,
@@ -66,6 +74,7 @@ impl Split {
         Split {
             name,
             chosen: (0..source.len()).collect(),
+            original: source.clone(),
             source,
             classes,
             fit,
@@ -140,24 +149,28 @@ impl Split {
     /// # Errors
     /// `Invalid` when there is no such image, or with the file that cannot be decoded.
     pub fn image(&self, index: usize) -> Result<Image> {
-        let position = self.position(index)?;
-        let image = self.source.load(position)?;
-        self.fit
-            .apply(image)
-            .and_then(|image| self.corrupt(image, position))
-            .map_err(|error| error.context(self.source.describe(position)))
+        self.made(index, |size| self.fit.test(size))
     }
 
     /// Image `index` as it is trained on in `epoch`: a function of the seed, the epoch and the
     /// index alone.
     pub(super) fn augmented(&self, index: usize, seed: u64, epoch: u64) -> Result<Image> {
-        let position = self.position(index)?;
-        let image = self.source.load(position)?;
         let mut random = seed::generator(seed, "augment", &[epoch, index as u64]);
-        self.fit
-            .augment(image, &mut random)
-            .and_then(|image| self.corrupt(image, position))
-            .map_err(|error| error.context(self.source.describe(position)))
+        self.made(index, |size| self.fit.train(size, &mut random))
+    }
+
+    /// Image `index` by the recipe for its size.
+    fn made(
+        &self,
+        index: usize,
+        recipe: impl FnOnce((usize, usize)) -> Result<Recipe>,
+    ) -> Result<Image> {
+        let position = self.position(index)?;
+        let named = |error: Error| error.context(self.source.describe(position));
+        let picture = self.source.open(position)?;
+        let recipe = recipe(picture.size()?).map_err(named)?;
+        let image = recipe.make(picture.part(recipe.needed())?);
+        self.corrupt(image, position).map_err(named)
     }
 
     /// The file of image `index`, or the number of its record.
@@ -203,23 +216,45 @@ impl Split {
         }
     }
 
-    /// A hash of which images these are: their places and file names, labels and correct
-    /// classes, size and corruption. It does not read pixels.
-    pub fn fingerprint(&self) -> String {
+    /// A hash that says of which images this split is a part, whatever part and whatever they
+    /// are under: the names and labels of all, and the pixels of some.
+    ///
+    /// # Errors
+    /// `Invalid` with the file that cannot be decoded.
+    pub fn data_set(&self) -> Result<String> {
+        /// Enough to notice images that were made or resized in another way.
+        const LOOKED_AT: usize = 8;
+        let n = self.original.len();
         let mut hasher = blake3::Hasher::new();
-        let what = (self.name, self.classes, self.fit, &self.condition);
+        hasher.update(format!("{} {} {n}", self.name, self.classes).as_bytes());
+        for position in 0..n {
+            let file = self.original.file(position).and_then(Path::file_name);
+            hasher.update(format!("{} {file:?}\n", self.original.label(position)).as_bytes());
+        }
+        for position in (0..n).step_by(n.div_ceil(LOOKED_AT).max(1)) {
+            hasher.update(self.original.load(position)?.pixels());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// A hash of what decides these images: the data set, which of its images, their correct
+    /// classes, size and corruption, and the length and time of each file. It does not read
+    /// all pixels.
+    ///
+    /// # Errors
+    /// As for [`Split::data_set`].
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        let what = (self.data_set()?, self.fit, &self.condition);
         hasher.update(format!("{what:?}").as_bytes());
         for &position in self.chosen.iter() {
-            let file = self.source.file(position).and_then(Path::file_name);
-            let image = (
-                position,
-                self.source.label(position),
-                self.source.correct(position),
-                file,
-            );
+            let file = self.source.file(position);
+            let metadata = file.and_then(|file| file.metadata().ok());
+            let file = metadata.map(|it| (it.len(), it.modified().ok()));
+            let image = (position, self.source.correct(position), file);
             hasher.update(format!("{image:?}").as_bytes());
         }
-        hasher.finalize().to_hex().to_string()
+        Ok(hasher.finalize().to_hex().to_string())
     }
 
     pub(super) fn source(&self) -> &dyn Source {
@@ -242,6 +277,18 @@ impl Split {
                 height: self.height(),
             },
             corrupting: None,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn shared_source(&self) -> Arc<dyn Source> {
+        self.source.clone()
+    }
+
+    /// The same images from another source that has them.
+    pub(super) fn through(&self, source: Arc<dyn Source>) -> Split {
+        Split {
+            source,
             ..self.clone()
         }
     }
@@ -312,7 +359,7 @@ impl Split {
         let position = self.chosen.get(index).copied();
         position.ok_or_else(|| {
             let (n, name) = (self.len(), self.name);
-            crate::Error::invalid(format!(
+            Error::invalid(format!(
                 "an index must be below the number of images, which is {n} in `{name}`, got \
                  {index}"
             ))

@@ -2,7 +2,7 @@
 
 use super::Image;
 use crate::Result;
-use crate::torch::{Dtype, Tensor};
+use crate::torch::Tensor;
 
 /// What a pixel may be beyond [0, 1] by rounding.
 const ROUNDING: f64 = 1e-4;
@@ -70,9 +70,7 @@ pub fn batch(images: &[Image]) -> Result<Tensor> {
         image.write_planes(planes);
     }
     let shape = [images.len() as i64, 3, height as i64, width as i64];
-    Tensor::from_u8(&planes, &shape)?
-        .to_dtype(Dtype::Float32)?
-        .div(255.0)
+    Tensor::from_u8_fractions(&planes, &shape)
 }
 
 #[cfg(test)]

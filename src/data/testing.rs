@@ -4,6 +4,7 @@ use super::image::Image;
 use super::split::{Source, Split};
 use super::transform::Fit;
 use crate::Result;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A picture with slopes, edges and fine detail; `tests/images/make.py` draws the same one.
@@ -15,6 +16,13 @@ pub(super) fn pattern(width: usize, height: usize) -> Image {
         [square as u8, slope as u8, detail as u8]
     })
     .unwrap()
+}
+
+/// A picture of `tests/images`.
+pub(super) fn stored(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/images")
+        .join(name)
 }
 
 /// FNV-1a of 64 bits.

@@ -1,7 +1,8 @@
 //! From a decoded picture to the pixels of a data set: torchvision's transforms.
 
 use super::image::Image;
-use super::resize::{Window, resize, resize_window};
+use super::part::{Part, Window};
+use super::resize::{Interpolation, Resizing};
 use crate::Result;
 use rand::Rng;
 
@@ -18,79 +19,146 @@ pub(super) enum Fit {
     /// They have this size already; any other is an error.
     Native { width: usize, height: usize },
     /// Resized and cut to a square with this side.
-    Square(usize),
+    Square {
+        side: usize,
+        interpolation: Interpolation,
+    },
+}
+
+/// What is done to a picture of a certain size.
+pub(super) struct Recipe {
+    /// `None`: it has its size.
+    resizing: Option<Resizing>,
+    whole: Window,
+    shift: (isize, isize),
+    /// Whether the image is mirrored, left to right; one that is resized is mirrored by that.
+    flip: bool,
 }
 
 impl Fit {
     pub fn width(self) -> usize {
         match self {
             Fit::Native { width, .. } => width,
-            Fit::Square(side) => side,
+            Fit::Square { side, .. } => side,
         }
     }
 
     pub fn height(self) -> usize {
         match self {
             Fit::Native { height, .. } => height,
-            Fit::Square(side) => side,
+            Fit::Square { side, .. } => side,
         }
     }
 
-    /// The image as it is tested: a native one as it is, a photograph through torchvision's
-    /// `Resize(256 * side / 224)` and `CenterCrop(side)`, a small one with the same centre
-    /// crop but no margin.
+    /// How an image of `width` x `height` is tested: a native one as it is, a photograph through
+    /// torchvision's `Resize(256 * side / 224)` and `CenterCrop(side)`, a small one with the same
+    /// centre crop but no margin.
     ///
     /// # Errors
     /// `Invalid` when a native image has another size.
-    pub fn apply(self, image: Image) -> Result<Image> {
-        match self {
-            Fit::Native { width, height } => {
-                let (given_width, given_height) = (image.width(), image.height());
+    pub fn test(self, (width, height): (usize, usize)) -> Result<Recipe> {
+        let resizing = match self {
+            Fit::Native {
+                width: wanted_width,
+                height: wanted_height,
+            } => {
                 ensure!(
-                    (given_width, given_height) == (width, height),
-                    "the images of this data set are {width} x {height}, got {given_width} x \
-                     {given_height}; the option `size` brings all to one size"
+                    (width, height) == (wanted_width, wanted_height),
+                    "the images of this data set are {wanted_width} x {wanted_height}, got \
+                     {width} x {height}; the option `size` brings all to one size"
                 );
-                Ok(image)
+                None
             }
-            Fit::Square(side) => {
+            Fit::Square {
+                side,
+                interpolation,
+            } => {
                 let margin = if side > SMALL { 256 * side / 224 } else { side };
-                Ok(resize_and_cut(&image, margin, side))
+                Some(resize_and_cut((width, height), margin, side, interpolation))
             }
-        }
+        };
+        Ok(Recipe {
+            resizing,
+            whole: Window::whole(width, height),
+            shift: (0, 0),
+            flip: false,
+        })
     }
 
-    /// The image as it is trained on: for photographs torchvision's
+    /// How an image of that size is trained on: for photographs torchvision's
     /// `RandomResizedCrop(side)`, for small images `RandomCrop(size, padding=4)`; both with
     /// `RandomHorizontalFlip()`.
     ///
     /// # Errors
-    /// As `apply`.
-    pub fn augment(self, image: Image, random: &mut impl Rng) -> Result<Image> {
-        let image = match self {
-            Fit::Square(side) if side > SMALL => {
-                let part = random_part(image.width(), image.height(), random);
-                let part = image.crop(
-                    part.left as isize,
-                    part.top as isize,
-                    part.width,
-                    part.height,
-                );
-                resize(&part, side, side)
+    /// As `test`.
+    pub fn train(self, size: (usize, usize), random: &mut impl Rng) -> Result<Recipe> {
+        let mut recipe = match self {
+            Fit::Square {
+                side,
+                interpolation,
+            } if side > SMALL => {
+                let (width, height) = size;
+                let part = random_part(width, height, random);
+                let all = Window::whole(side, side);
+                Recipe {
+                    resizing: Some(Resizing::new(interpolation, part, (side, side), all)),
+                    whole: Window::whole(width, height),
+                    shift: (0, 0),
+                    flip: false,
+                }
             }
             _ => {
-                let image = self.apply(image)?;
                 let mut shift = || random.random_range(0..=2 * PADDING) as isize - PADDING as isize;
-                image.crop(shift(), shift(), self.width(), self.height())
+                Recipe {
+                    shift: (shift(), shift()),
+                    ..self.test(size)?
+                }
             }
         };
-        Ok(if random.random() { image.flip() } else { image })
+        if random.random() {
+            match &mut recipe.resizing {
+                Some(resizing) if recipe.shift == (0, 0) => resizing.mirror(),
+                _ => recipe.flip = true,
+            }
+        }
+        Ok(recipe)
+    }
+}
+
+impl Recipe {
+    /// The only part of the picture that the result depends on.
+    pub fn needed(&self) -> Window {
+        match &self.resizing {
+            Some(resizing) => resizing.needed(),
+            None => self.whole,
+        }
+    }
+
+    /// `part` must cover what is needed.
+    pub fn make(&self, part: Part) -> Image {
+        let image = match &self.resizing {
+            Some(resizing) => resizing.apply(&part.view(resizing.needed())),
+            None => part.image,
+        };
+        let image = match self.shift {
+            (0, 0) => image,
+            (left, top) => {
+                let (width, height) = (image.width(), image.height());
+                image.crop(left, top, width, height)
+            }
+        };
+        if self.flip { image.flip() } else { image }
     }
 }
 
 /// torchvision's `Resize(shorter)` followed by `CenterCrop(side)`.
-fn resize_and_cut(image: &Image, shorter: usize, side: usize) -> Image {
-    let (width, height) = (image.width(), image.height());
+fn resize_and_cut(
+    (width, height): (usize, usize),
+    shorter: usize,
+    side: usize,
+    interpolation: Interpolation,
+) -> Resizing {
+    let whole = Window::whole(width, height);
     let longer = |long: usize, short: usize| ((shorter * long) as f64 / short as f64) as usize;
     let (width, height) = if width <= height {
         (shorter, longer(height, width))
@@ -105,7 +173,7 @@ fn resize_and_cut(image: &Image, shorter: usize, side: usize) -> Image {
         width: side,
         height: side,
     };
-    resize_window(image, width, height, window)
+    Resizing::new(interpolation, whole, (width, height), window)
 }
 
 /// The part that torchvision's `RandomResizedCrop` takes: 8 % to 100 % of the area, sides in a
@@ -144,12 +212,31 @@ mod tests {
     use crate::data::testing::{fingerprint, pattern};
     use crate::seed;
 
+    fn square(side: usize) -> Fit {
+        Fit::Square {
+            side,
+            interpolation: Interpolation::Bilinear,
+        }
+    }
+
+    impl Fit {
+        fn apply(self, image: Image) -> Result<Image> {
+            let size = (image.width(), image.height());
+            Ok(self.test(size)?.make(image.into()))
+        }
+
+        fn augment(self, image: Image, random: &mut impl Rng) -> Result<Image> {
+            let size = (image.width(), image.height());
+            Ok(self.train(size, random)?.make(image.into()))
+        }
+    }
+
     /// `CenterCrop(side)(Resize(256 * side / 224)(image))` of torchvision, computed with
     /// Pillow 11.0.0 by `tests/images/make.py`.
     #[test]
     fn the_test_transform_is_torchvisions() {
         for (size, side, expected) in KNOWN_FINGERPRINTS {
-            let image = Fit::Square(side).apply(pattern(size.0, size.1)).unwrap();
+            let image = square(side).apply(pattern(size.0, size.1)).unwrap();
             assert_eq!((image.width(), image.height()), (side, side));
             assert_eq!(fingerprint(image.pixels()), expected, "{size:?} to {side}");
         }
@@ -175,10 +262,7 @@ mod tests {
             "{error}"
         );
         // A small square that has the size already is not touched either.
-        assert_eq!(
-            Fit::Square(20).apply(pattern(20, 20)).unwrap(),
-            pattern(20, 20)
-        );
+        assert_eq!(square(20).apply(pattern(20, 20)).unwrap(), pattern(20, 20));
     }
 
     #[test]
@@ -232,7 +316,7 @@ mod tests {
         assert_eq!((part.left, part.top), (498, 0));
         let part = random_part(1, 1000, &mut random);
         assert_eq!((part.width, part.height), (1, 1));
-        let fit = Fit::Square(224);
+        let fit = square(224);
         let image = fit.augment(pattern(1, 500), &mut random).unwrap();
         assert_eq!((image.width(), image.height()), (224, 224));
         assert_eq!(fit.apply(pattern(1, 500)).unwrap().width(), 224);

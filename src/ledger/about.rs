@@ -34,9 +34,11 @@ pub struct About {
     pub seed: u64,
     /// The model's dtype.
     pub dtype: String,
-    /// A hash of the weights.
+    /// A hash of the network and its weights.
     pub weights: String,
-    /// A hash of the images' names, labels, size and corruption.
+    /// A hash that says of which data set the images are; those of one can be compared.
+    pub data_set: String,
+    /// A hash of which images they are and how they came about.
     pub data: String,
 }
 

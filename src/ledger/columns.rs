@@ -8,6 +8,7 @@ use super::rows::Row;
 pub(super) enum Field {
     /// Of the condition.
     Text(fn(&About) -> Option<&str>),
+    Whole(fn(&About) -> Option<i64>),
     Number(fn(&About) -> Option<f64>),
     /// Of each row.
     Integer(fn(&Row) -> Option<i64>),
@@ -20,7 +21,7 @@ impl Field {
     fn parquet(&self) -> (&'static str, &'static str) {
         match self {
             Field::Text(_) => ("BYTE_ARRAY", " (UTF8)"),
-            Field::Integer(_) => ("INT64", ""),
+            Field::Whole(_) | Field::Integer(_) => ("INT64", ""),
             Field::Number(_) | Field::Float(_) => ("DOUBLE", ""),
             Field::Flag(_) => ("BOOLEAN", ""),
         }
@@ -31,7 +32,7 @@ pub(super) const COLUMNS: [(&str, Field); 16] = [
     ("model", Field::Text(|it| Some(&it.model))),
     ("condition", Field::Text(|it| Some(&it.condition))),
     ("corruption", Field::Text(|it| it.corruption.as_deref())),
-    ("severity", Field::Number(|it| it.severity.map(f64::from))),
+    ("severity", Field::Whole(|it| it.severity.map(i64::from))),
     ("eps", Field::Number(|it| it.eps)),
     ("example", Field::Integer(|row| Some(row.example))),
     ("label", Field::Integer(|row| Some(row.label))),

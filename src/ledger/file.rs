@@ -43,6 +43,10 @@ fn write(about: &About, rows: &[Row], description: String) -> Parquet<Vec<u8>> {
                 let text = of(about).map(ByteArray::from);
                 column::<ByteArrayType>(&mut group, rows.iter().map(|_| text.clone()))?;
             }
+            Field::Whole(of) => {
+                let number = of(about);
+                column::<Int64Type>(&mut group, rows.iter().map(|_| number))?;
+            }
             Field::Number(of) => {
                 let number = of(about);
                 column::<DoubleType>(&mut group, rows.iter().map(|_| number))?;
@@ -135,7 +139,7 @@ fn rows(file: &SerializedFileReader<bytes::Bytes>) -> Parquet<Vec<Row>> {
         let mut read = Read::default();
         for (at, (_, field)) in COLUMNS.iter().enumerate() {
             match (field, group.get_column_reader(at)?) {
-                (Field::Text(_) | Field::Number(_), _) => {}
+                (Field::Text(_) | Field::Whole(_) | Field::Number(_), _) => {}
                 (Field::Integer(_), ColumnReader::Int64ColumnReader(column)) => {
                     read.integers.push(values(column, n)?);
                 }

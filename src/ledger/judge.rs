@@ -43,7 +43,7 @@ pub fn judge(batch: &Judged) -> Result<Vec<Row>> {
         if let Some(bad) = logits.iter().find(|it| !it.is_finite()) {
             bail!(
                 "the model's logits for example {example} are not finite ({bad}): its weights \
-                 are damaged or its training diverged; a smaller `lr` may help"
+                 are damaged or its training diverged"
             );
         }
         let label = batch.labels[i] as usize;

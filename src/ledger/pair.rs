@@ -8,7 +8,7 @@ use std::collections::HashMap;
 /// The rows that two ledgers have of the same examples, in the order of the first.
 ///
 /// # Errors
-/// `Invalid` for classes or labels that differ, and where no example is in both.
+/// `Invalid` for classes or images that differ, and where no example is in both.
 pub fn pairs<'a>(a: &'a Ledger, b: &'a Ledger) -> Result<Vec<(&'a Row, &'a Row)>> {
     let (classes_a, classes_b) = (&a.about().class_names, &b.about().class_names);
     ensure!(
@@ -18,6 +18,12 @@ pub fn pairs<'a>(a: &'a Ledger, b: &'a Ledger) -> Result<Vec<(&'a Row, &'a Row)>
         named(b),
         listed(classes_a, classes_b),
         listed(classes_b, classes_a)
+    );
+    ensure!(
+        a.about().data_set == b.about().data_set,
+        "{} and {} cannot be compared: they are of different images",
+        named(a),
+        named(b)
     );
     let by_example: HashMap<i64, &Row> = b.rows().iter().map(|row| (row.example, row)).collect();
     let both = a.rows().iter();
@@ -29,17 +35,6 @@ pub fn pairs<'a>(a: &'a Ledger, b: &'a Ledger) -> Result<Vec<(&'a Row, &'a Row)>
         named(a),
         named(b)
     );
-    if let Some((row, other)) = both.iter().find(|(row, other)| row.label != other.label) {
-        bail!(
-            "{} and {} cannot be compared: example {} has the labels {} and {}, they are of \
-             different data",
-            named(a),
-            named(b),
-            row.example,
-            row.label,
-            other.label
-        );
-    }
     Ok(both)
 }
 
@@ -131,8 +126,11 @@ mod tests {
             error.ends_with("their classes differ, 2 and 3 with `cow`"),
             "{error}"
         );
-        let mut other = Ledger::new(about(10), None).unwrap();
-        other.add(vec![Row { label: 1, ..row(0) }]).unwrap();
-        assert!(refused(&other).contains("example 0 has the labels 0 and 1"));
+        let others = About {
+            data_set: "t".into(),
+            ..about(10)
+        };
+        let error = refused(&Ledger::new(others, None).unwrap());
+        assert!(error.ends_with("they are of different images"), "{error}");
     }
 }

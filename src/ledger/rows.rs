@@ -5,6 +5,8 @@ use crate::metrics::Evaluation;
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a model made of one example.
@@ -43,6 +45,8 @@ pub struct Ledger {
     counts: Evaluation,
     seen: HashSet<i64>,
     file: Option<PathBuf>,
+    /// Whether another ledger took its place, which must not be overwritten.
+    superseded: Arc<AtomicBool>,
     behind: bool,
     written: Instant,
     took: Duration,
@@ -65,6 +69,7 @@ impl Ledger {
             rows: Vec::new(),
             seen: HashSet::new(),
             file,
+            superseded: Arc::default(),
             behind: true,
             written: Instant::now(),
             took: Duration::ZERO,
@@ -90,6 +95,11 @@ impl Ledger {
     /// From now on what is added goes to `file`, too.
     pub fn keep_at(&mut self, file: PathBuf) {
         self.file = Some(file);
+    }
+
+    /// Set, it keeps this ledger from writing: another one has taken its place.
+    pub fn superseded(&self) -> Arc<AtomicBool> {
+        self.superseded.clone()
     }
 
     pub fn about(&self) -> &About {
@@ -119,6 +129,14 @@ impl Ledger {
     /// The counts by class that all tables are made from.
     pub fn evaluation(&self) -> &Evaluation {
         &self.counts
+    }
+
+    /// The share of wrong predictions among the examples that are `chosen`.
+    pub fn error_among(&self, chosen: impl Fn(usize) -> bool) -> Option<f64> {
+        let rows = self.rows.iter().filter(|row| chosen(row.example as usize));
+        let wrong: Vec<bool> = rows.map(|row| row.prediction != row.label).collect();
+        let errors = wrong.iter().filter(|it| **it).count();
+        (!wrong.is_empty()).then(|| errors as f64 / wrong.len() as f64)
     }
 
     /// Adds rows; the file follows after a while.
@@ -154,7 +172,8 @@ impl Ledger {
 
     /// Writes the file, if there is one and it lacks something.
     pub fn write(&mut self) -> Result<()> {
-        let Some(file) = self.file.as_ref().filter(|_| self.behind) else {
+        let superseded = self.superseded.load(Ordering::Relaxed);
+        let Some(file) = self.file.as_ref().filter(|_| self.behind && !superseded) else {
             return Ok(());
         };
         let began = Instant::now();
@@ -199,6 +218,7 @@ pub(super) mod tests {
             seed: 3,
             dtype: "float32".into(),
             weights: "w".into(),
+            data_set: "s".into(),
             data: "d".into(),
         }
     }

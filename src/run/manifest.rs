@@ -42,6 +42,9 @@ pub struct Recorded {
     pub script: Option<String>,
     /// Its copy, relative to the record's folder.
     pub script_copy: Option<String>,
+    /// The script and what it imported, by path, with a hash of each text.
+    #[serde(default)]
+    pub sources: BTreeMap<String, String>,
     /// The folder that the program was started in.
     #[serde(default)]
     pub directory: Option<String>,
@@ -60,6 +63,7 @@ pub struct Recorded {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub resumed: Vec<String>,
     pub ended: Option<String>,
+    /// So far, while the run goes on.
     pub wall_seconds: Option<f64>,
     /// The seconds that each loop with a progress bar took, by its title: each epoch of
     /// training and each evaluation, attacks included. Equal titles are summed.

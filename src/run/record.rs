@@ -3,7 +3,7 @@
 use super::class_table::ClassTable;
 use super::clock::utc;
 use super::ledgers::{Ledgers, Opened};
-use super::lock::{self, Lock};
+use super::lock::Lock;
 use super::machine::Machine;
 use super::manifest::{self, Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
@@ -27,7 +27,7 @@ const SCRIPT: &str = "script";
 const TENSORBOARD: &str = "tensorboard";
 const GALLERY: &str = "gallery";
 /// What every record has, whatever the script does.
-const ALWAYS: [&str; 5] = [RECORD, METRICS, CLASSES, SCRIPT, lock::FILE];
+const ALWAYS: [&str; 4] = [RECORD, METRICS, CLASSES, SCRIPT];
 /// What it may have besides.
 const RESULTS: [&str; 3] = [TENSORBOARD, ledger::FOLDER, GALLERY];
 
@@ -50,6 +50,8 @@ pub struct Record {
     started: Instant,
     /// The seconds that the runs took which this one resumes.
     before: f64,
+    /// The sources of the run that this one resumes, with their hashes.
+    sources_then: BTreeMap<String, String>,
     /// Keeps other runs out of the folder.
     _lock: Lock,
     written: Option<Written>,
@@ -105,14 +107,27 @@ impl Record {
             earlier.status != Status::Finished,
             "{shown}: this run finished; there is nothing to resume"
         );
-        let copy = earlier.script_copy.as_deref().unwrap_or_default();
-        let then = fs::read_to_string(folder.join(copy)).ok();
-        let now = manifest.sources.first().map(|source| &source.text);
-        ensure!(
-            then.as_ref() == now,
-            "{shown}: the script has changed since this run began; put back {copy} from its \
-             folder, or run the changed one anew"
-        );
+        for (what, then) in &earlier.versions {
+            let now = manifest.versions.get(what);
+            ensure!(
+                now == Some(then),
+                "{shown}: this run was begun with {what} {then}, this is {}; its numbers would not \
+                 go together: run the script anew",
+                now.map_or("another", String::as_str)
+            );
+        }
+        for source in &manifest.sources {
+            check_unchanged(folder, &earlier.sources, source)?;
+        }
+        refuse_links(folder)?;
+        // The rows come again.
+        let board = folder.join(TENSORBOARD);
+        match fs::remove_dir_all(&board) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::io(&board, &error));
+            }
+            _ => {}
+        }
         Record::begin(folder, lock, manifest, Some(earlier))
     }
 
@@ -123,6 +138,7 @@ impl Record {
         earlier: Option<Recorded>,
     ) -> Result<Self> {
         let script = manifest.sources.first().map(|source| source.path.clone());
+        let hashes = manifest.sources.iter().map(Source::hashed).collect();
         let sources = Sources::create(folder.join(SCRIPT), manifest.sources)?;
         let mut recorded = Recorded {
             format: 1,
@@ -130,6 +146,7 @@ impl Record {
             error: None,
             script: script.map(|path| path.display().to_string()),
             script_copy: None,
+            sources: hashes,
             directory: manifest.directory,
             command_line: manifest.command_line,
             parameters: manifest.parameters,
@@ -147,7 +164,9 @@ impl Record {
         };
         let resumes = earlier.is_some();
         let mut before = 0.0;
+        let mut sources_then = BTreeMap::new();
         if let Some(earlier) = earlier {
+            sources_then = earlier.sources;
             let now = std::mem::replace(&mut recorded.started, earlier.started);
             recorded.resumed = earlier.resumed;
             recorded.resumed.push(now);
@@ -165,6 +184,7 @@ impl Record {
             ledgers: Ledgers::new(folder, resumes),
             started: Instant::now(),
             before,
+            sources_then,
             written: None,
             _lock: lock,
         };
@@ -211,7 +231,12 @@ impl Record {
     }
 
     /// Copies a file that the script imports while it runs.
+    ///
+    /// # Errors
+    /// `Invalid` for a file that the run which this one resumes had with another text.
     pub fn add_source(&mut self, source: Source) -> Result<()> {
+        check_unchanged(&self.folder, &self.sources_then, &source)?;
+        self.recorded.sources.extend([source.hashed()]);
         self.sources.add(source)
     }
 
@@ -316,11 +341,11 @@ impl Record {
             Ending::Interrupted => (Status::Interrupted, None),
         };
         self.recorded.ended = Some(utc(SystemTime::now()));
-        self.recorded.wall_seconds = Some(self.before + self.started.elapsed().as_secs_f64());
         self.flush()
     }
 
     fn write_record(&mut self) -> Result<()> {
+        self.recorded.wall_seconds = Some(self.before + self.started.elapsed().as_secs_f64());
         let copy = self.sources.main();
         self.recorded.script_copy = copy.map(|path| {
             let inside = path.strip_prefix(&self.folder).unwrap_or(&path);
@@ -340,6 +365,38 @@ impl Drop for Record {
         // There is nobody left to tell.
         let _ = self.end(unknown);
     }
+}
+
+/// Refuses a source that an earlier run had with another text: its rows would be of two scripts.
+fn check_unchanged(folder: &Path, then: &BTreeMap<String, String>, source: &Source) -> Result<()> {
+    let (path, hash) = source.hashed();
+    ensure!(
+        then.get(&path).is_none_or(|then| *then == hash),
+        "{path} has changed since this run began; restore it from the copy in {}, or start a new \
+         run",
+        folder.join(SCRIPT).display()
+    );
+    Ok(())
+}
+
+/// Refuses links in the parts of a record that are written below, which may come from others.
+fn refuse_links(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(|error| Error::io(folder, &error))? {
+        let entry = entry.map_err(|error| Error::io(folder, &error))?;
+        let path = entry.path();
+        let kind = entry
+            .file_type()
+            .map_err(|error| Error::io(&path, &error))?;
+        ensure!(
+            !kind.is_symlink(),
+            "{}: a link in the folder of a run is not written through; remove it",
+            path.display()
+        );
+        if kind.is_dir() {
+            refuse_links(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn refuse_used(folder: &Path) -> Result<()> {

@@ -13,6 +13,14 @@ pub struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// Its path and a hash of its text.
+    pub fn hashed(&self) -> (String, String) {
+        let hash = blake3::hash(self.text.as_bytes()).to_hex().to_string();
+        (self.path.display().to_string(), hash)
+    }
+}
+
 /// The copies under one folder. They keep their places relative to each other, so that the
 /// copied script finds its imports where the original found them.
 pub struct Sources {

@@ -140,6 +140,12 @@ impl Host {
         *self.0.params.borrow_mut() = params;
     }
 
+    /// The same as data; empty before they are declared.
+    pub(super) fn parameters(&self) -> serde_json::Map<String, serde_json::Value> {
+        let params = self.params();
+        params.map_or_else(serde_json::Map::new, |it| as_json(it.values))
+    }
+
     pub(super) fn set_params(&self, params: Params) -> Result<()> {
         let mut slot = self.0.params.borrow_mut();
         ensure!(
@@ -194,6 +200,17 @@ impl Host {
             (Some(probing), Some(run)) => probing.place_for(real, &run),
             _ => Ok(real),
         }
+    }
+
+    /// The real path of a folder, perhaps a new one, that outlives the run, if the script may read
+    /// or write it. A relative path lies in the current folder.
+    pub fn lasting(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        self.0.permissions.lasting(path.as_ref())
+    }
+
+    /// Refuses a real path that the script may not write to.
+    pub fn check_write(&self, real: &Path) -> Result<()> {
+        self.0.permissions.check_write(real)
     }
 
     /// The folder that the run writes into, if it has one yet.

@@ -7,6 +7,7 @@ use super::run::Evaluation;
 use super::{RhaiResultOf, options};
 use crate::Result;
 use crate::attack::Norm;
+use crate::data::Split as Images;
 use crate::ledger::{self, About, Judged, Kind, Row, judge};
 use crate::nn::Model;
 use crate::report::{GalleryExample, write_gallery};
@@ -16,6 +17,7 @@ use rhai::{Array, FnPtr, Map};
 use serde::Deserialize;
 use serde_json::json;
 use std::cell::{Ref, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// A ledger as scripts hold it.
@@ -66,13 +68,20 @@ impl Default for Naming {
     }
 }
 
-/// The threat model that a script names: an attack, a closure, or `()`.
-fn threat(given: Option<Dynamic>) -> RhaiResultOf<Option<serde_json::Value>> {
+/// The threat model that a script names: an attack, a closure, or `()`. What a closure does
+/// depends on the script and its parameters, all but the size of batches.
+fn threat(host: &Host, given: Option<Dynamic>) -> RhaiResultOf<Option<serde_json::Value>> {
     let given = given.unwrap_or_default();
     let attack = given.clone().flatten().try_cast::<Attack>();
     match attack {
         Some(attack) => Ok(Some(attack.record())),
-        None if given.is::<FnPtr>() => Ok(Some(json!({ "attack": "own attack" }))),
+        None if given.is::<FnPtr>() => {
+            let mut parameters = host.parameters();
+            parameters.remove("batch_size");
+            Ok(Some(
+                json!({ "attack": "own attack", "parameters": parameters }),
+            ))
+        }
         None if given.is_unit() => Ok(None),
         None => {
             Err("`attack` must be an attack, such as pgd(#{ ... }), or a closure |x, y|".into())
@@ -80,21 +89,26 @@ fn threat(given: Option<Dynamic>) -> RhaiResultOf<Option<serde_json::Value>> {
     }
 }
 
-/// What a condition is called that nobody named.
-fn condition_name(attack: Option<&serde_json::Value>, under: Option<&str>) -> String {
-    let attack = attack.map(|it| {
-        let name = it["attack"].as_str().unwrap_or("attack");
-        match &it["eps"] {
-            serde_json::Value::Null => name.to_owned(),
-            eps => format!("{name}, eps {eps}"),
+/// What a condition is called that nobody named: the corruption, the attack with what says how
+/// strong it is, and the split unless it is that for tests.
+fn condition_name(attack: Option<&serde_json::Value>, images: &Images) -> String {
+    let under = images.condition();
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(under.map(|it| format!("{} {}", it.corruption.name(), it.severity)));
+    if let Some(attack) = attack {
+        parts.push(attack["attack"].as_str().unwrap_or("attack").to_owned());
+        for strength in ["eps", "std", "sigma", "amount", "degrees"] {
+            if let Some(value) = attack[strength].as_f64() {
+                parts.push(format!("{strength} {value}"));
+            }
         }
-    });
-    match (attack, under) {
-        (None, None) => "clean".to_owned(),
-        (Some(attack), None) => attack,
-        (None, Some(under)) => under.to_owned(),
-        (Some(attack), Some(under)) => format!("{under}, {attack}"),
+        parts.extend((attack["norm"] == "l2").then(|| "l2".to_owned()));
     }
+    if parts.is_empty() {
+        parts.push("clean".to_owned());
+    }
+    parts.extend((images.name() != "test").then(|| images.name().to_owned()));
+    parts.join(", ")
 }
 
 fn judged(
@@ -125,6 +139,11 @@ fn judged(
         probe.count_evaluated(rows.len());
     }
     ledger.0.borrow_mut().add(rows)
+}
+
+fn error_among(ledger: &Ledger, chosen: impl Fn(usize) -> bool) -> Dynamic {
+    let error = ledger.rows().error_among(chosen);
+    error.map_or(Dynamic::UNIT, Dynamic::from)
 }
 
 /// What models made of each example, in files for pandas and DuckDB.
@@ -166,15 +185,14 @@ pub mod functions {
         mut options: Map,
     ) -> RhaiResultOf<Ledger> {
         let host = Host::of(&context);
-        let attack = threat(options.insert("attack".into(), Dynamic::UNIT))?;
+        let attack = threat(&host, options.insert("attack".into(), Dynamic::UNIT))?;
         let naming: Naming = options::read("ledger", options)?;
         let images = split.images();
         let under = images.condition();
         let corruption = under.map(|it| it.corruption.name().to_owned());
         let severity = under.map(|it| it.severity);
-        let label = under.map(|it| format!("{} {}", it.corruption.name(), it.severity));
         let condition = match naming.condition.is_empty() {
-            true => condition_name(attack.as_ref(), label.as_deref()),
+            true => condition_name(attack.as_ref(), images),
             false => naming.condition,
         };
         let about = About {
@@ -195,7 +213,8 @@ pub mod functions {
             seed: host.seed(),
             dtype: model.dtype()?.to_string(),
             weights: model.fingerprint()?,
-            data: images.fingerprint(),
+            data_set: images.data_set()?,
+            data: images.fingerprint()?,
         };
         Ok(Ledger::of(host.ledger(about)?))
     }
@@ -269,6 +288,11 @@ pub mod functions {
         x: Tensor,
         x_adv: Tensor,
     ) -> RhaiResultOf<()> {
+        if x_adv.isfinite()?.logical_not()?.count_nonzero()? > 0 {
+            return Err(
+                "`x_adv` must be finite: the attack made pixels that are no numbers".into(),
+            );
+        }
         let delta = x_adv.sub(&x)?;
         let linf = Norm::Linf.size(&delta)?.to_vec_f64()?;
         let l2 = Norm::L2.size(&delta)?.to_vec_f64()?;
@@ -315,6 +339,8 @@ pub mod functions {
         let examples: Vec<_> = batch.examples().iter().enumerate().map(example).collect();
         Ok(Host::of(&context).recording(|record| {
             let folder = ledger.about(|it| record.gallery(&it.model, &it.condition));
+            // Some threat models leave the range of pixels, which no picture can show.
+            let x_adv = x_adv.clamp(0.0, 1.0)?;
             write_gallery(&folder, &x, &x_adv, &examples)
         })?)
     }
@@ -380,6 +406,31 @@ pub mod functions {
     pub fn error(ledger: &mut Ledger) -> Dynamic {
         let error = ledger.0.borrow().evaluation().error();
         error.map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// The same of some examples only: those that a split or another ledger has.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let rows = ledger(model, test, #{});
+    /// let batch = test.batch(20);
+    /// rows.add(batch, model.class_logits(batch.x, test.classes));
+    /// assert(rows.error_on(test) == rows.error && rows.error_on(rows) == rows.error);
+    /// assert(rows.error_on(test.take(1)) in [0.0, 1.0]);
+    /// ```
+    #[rhai_fn(name = "error_on", return_raw)]
+    pub fn error_on_split(ledger: Ledger, split: Split) -> RhaiResultOf<Dynamic> {
+        let images = split.images();
+        let chosen = (0..images.len()).map(|index| images.example(index));
+        let chosen = chosen.collect::<Result<HashSet<usize>>>()?;
+        Ok(error_among(&ledger, |example| chosen.contains(&example)))
+    }
+
+    #[rhai_fn(name = "error_on")]
+    pub fn error_on_ledger(ledger: Ledger, other: Ledger) -> Dynamic {
+        let other = other.rows();
+        error_among(&ledger, |example| other.has(example))
     }
 
     /// The counts by class of the rows so far, as an evaluation.

@@ -177,6 +177,29 @@ impl Permissions {
         )
     }
 
+    /// The real path of a folder that outlives the run, not of one in the run folder: a relative
+    /// path starts in the current folder. It may be new where the script may write.
+    pub fn lasting(&self, path: &Path) -> Result<PathBuf> {
+        check_text(path)?;
+        let real = real_or_new(path)?;
+        if !(real.exists() && self.may_read(&real)) {
+            self.check_write(&real)?;
+        }
+        regular(path, &real)?;
+        Ok(real)
+    }
+
+    /// Refuses what lies outside of all that may be written to.
+    pub fn check_write(&self, real: &Path) -> Result<()> {
+        ensure!(
+            self.may_write(real),
+            "{}: the script may not write here; {}",
+            real.display(),
+            self.advice("allow-write", real)
+        );
+        Ok(())
+    }
+
     fn may_read(&self, real: &Path) -> bool {
         let read = self.read.borrow();
         read.iter().any(|folder| real.starts_with(folder)) || self.may_write(real)
@@ -415,6 +438,24 @@ mod tests {
             permissions.readable(Path::new("a.txt")).is_ok(),
             "what it wrote it can read"
         );
+    }
+
+    #[test]
+    fn a_lasting_folder_may_be_new_where_the_script_may_write() {
+        let World {
+            root, permissions, ..
+        } = &world(|root, settings| settings.allow_write.push(root.join("kept")));
+        let lasting = |path: &str| permissions.lasting(&root.join(path));
+        assert_eq!(lasting("kept").unwrap(), root.join("kept"));
+        assert_eq!(lasting("kept/new").unwrap(), root.join("kept/new"));
+        // What may be read only is there already.
+        let data = lasting("home/data").unwrap();
+        for path in ["secret", "home/new", "home/../secret"] {
+            let error = lasting(path).unwrap_err().to_string();
+            assert!(error.contains("start it with --allow-write"), "{error}");
+        }
+        assert!(permissions.check_write(&data).is_err());
+        assert!(permissions.check_write(&root.join("kept/new")).is_ok());
     }
 
     #[test]

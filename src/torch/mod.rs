@@ -10,6 +10,7 @@ mod device;
 mod display;
 mod dtype;
 mod error;
+mod fractions;
 mod functional;
 mod fused;
 mod index;

@@ -1,7 +1,7 @@
 //! The tensor itself: what it is, where it is, how its entries get in and out.
 
 use super::error::failed;
-use super::{Device, Dtype};
+use super::{Device, Dtype, fractions};
 use crate::Result;
 use std::rc::Rc;
 use tch::TchError;
@@ -99,6 +99,15 @@ impl From<Tensor> for Operand {
 #[derive(Clone)]
 pub struct Tensor(pub(super) Rc<tch::Tensor>);
 
+fn check_entries(given: usize, shape: &[i64]) -> Result<()> {
+    let expected: i64 = shape.iter().product();
+    ensure!(
+        usize::try_from(expected) == Ok(given),
+        "{given} values do not fill a tensor of shape {shape:?}"
+    );
+    Ok(())
+}
+
 impl Tensor {
     pub(super) fn wrap(tensor: tch::Tensor) -> Self {
         Tensor(Rc::new(tensor))
@@ -147,6 +156,24 @@ impl Tensor {
         Self::from_data(data, shape)
     }
 
+    /// Entries of `data` in row-major order as fractions of 255, float32 on the CPU: what
+    /// torchvision's `ToTensor` gives, in one pass over memory.
+    pub fn from_u8_fractions(data: &[u8], shape: &[i64]) -> Result<Tensor> {
+        check_entries(data.len(), shape)?;
+        let float = (tch::Kind::Float, tch::Device::Cpu);
+        let all = tch::Tensor::f_empty(shape, float);
+        let all = all.map_err(|error| failed("tensor", &[], &error))?;
+        if data.is_empty() {
+            return Ok(Tensor::wrap(all));
+        }
+        // SAFETY: the tensor is new, so that nobody else sees it, dense, and has as many entries
+        // as `data`, which float32 aligns.
+        let entries =
+            unsafe { std::slice::from_raw_parts_mut(all.data_ptr().cast::<f32>(), data.len()) };
+        fractions::fill(entries, data);
+        Ok(Tensor::wrap(all))
+    }
+
     /// Entries of `data` in row-major order, as bool on the CPU.
     pub fn from_bool(data: &[bool], shape: &[i64]) -> Result<Tensor> {
         Self::from_data(data, shape)
@@ -160,12 +187,7 @@ impl Tensor {
     }
 
     fn from_data<T: tch::kind::Element>(data: &[T], shape: &[i64]) -> Result<Tensor> {
-        let expected: i64 = shape.iter().product();
-        ensure!(
-            usize::try_from(expected) == Ok(data.len()),
-            "{} values do not fill a tensor of shape {shape:?}",
-            data.len()
-        );
+        check_entries(data.len(), shape)?;
         tch::Tensor::f_from_slice(data)
             .and_then(|flat| flat.f_reshape(shape))
             .map(Tensor::wrap)

@@ -327,7 +327,7 @@ fn models_and_results_of_another_form() {
                 evaluate::errors(linear(data), data.test, #{});
                 evaluate::runs(["."], #{});
             "#,
-            says: &["model was not evaluated under \"PGD-40\", but under [\"clean\"]"],
+            says: &["model was not evaluated under PGD-40; its attacks are []"],
         },
         Case {
             what: "models of other classes side by side",

@@ -118,7 +118,7 @@ fn what_cannot_be_resumed_is_said() {
     );
 
     fs::write(&script, STOPPING.replace("lr: 0.01", "lr: 0.02")).unwrap();
-    refused(&stopped, &[], "the script has changed since this run began");
+    refused(&stopped, &[], "has changed since this run began");
     fs::write(&script, STOPPING).unwrap();
     assert!(resume(&stopped, &["stop=0"]).status.success());
     refused(

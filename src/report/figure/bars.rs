@@ -38,7 +38,7 @@ pub fn class_bars(given: ClassBars) -> Figure {
         .map(|(name, slot)| (colour(*slot), name.clone()))
         .collect();
     let (key, top) = match models {
-        0 | 1 => (html! {}, 4.0),
+        0 => (html! {}, 4.0),
         _ => {
             let (key, height) = legend(&named, 2.0, 0.0, WIDTH - 4.0);
             (key, height + 8.0)

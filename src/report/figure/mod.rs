@@ -43,7 +43,7 @@ pub struct Figure {
     pub data: Data,
 }
 
-/// The numbers of a figure, unrounded.
+/// The numbers of a figure, each in the unit that its column names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Data {
     pub columns: Vec<String>,
@@ -89,6 +89,17 @@ impl Data {
             columns: columns.into_iter().map(Into::into).collect(),
             rows: Vec::new(),
         }
+    }
+
+    /// A fraction as a field of a column in %; nothing for no number.
+    pub fn percent(fraction: Option<f64>) -> String {
+        Data::number(fraction.map(|it| 100.0 * it))
+    }
+
+    /// A number without what binary fractions add: 57.7, not 57.699999999999996. Ten decimals
+    /// are more than any measurement has.
+    pub fn number(value: Option<f64>) -> String {
+        csv::number(value.map(|it| (it * 1e10).round() / 1e10))
     }
 
     /// # Errors

@@ -2,7 +2,9 @@
 
 use crate::Result;
 use crate::report::figure::{Data, Figure};
+use crate::report::table::Format;
 use crate::report::{Cell, Table};
+use crate::run::csv;
 use maud::Markup;
 
 /// A part of the page with its heading.
@@ -81,12 +83,14 @@ fn free(name: &mut String, taken: &mut Vec<String>) {
 }
 
 impl Sheet {
-    /// The table's numbers, unrounded; the heading above a row is its `group`.
+    /// The table's numbers, each in the unit of its column; the heading above a row is its
+    /// `group`.
     pub fn data(&self) -> Data {
         let grouped = self.table.rows.iter().any(|row| row.cells.is_empty());
-        let columns = self.table.columns.iter().map(String::as_str);
+        let columns = (0..self.table.columns.len()).map(|it| self.with_unit(it));
         let group = grouped.then_some("group");
-        let mut data = Data::new(group.into_iter().chain([self.labels]).chain(columns));
+        let first = group.into_iter().chain([self.labels]).map(str::to_owned);
+        let mut data = Data::new(first.chain(columns));
         let mut heading = "";
         for row in &self.table.rows {
             if row.cells.is_empty() && !self.table.columns.is_empty() {
@@ -100,12 +104,37 @@ impl Sheet {
         }
         data
     }
+
+    /// The name of a column; of percentages it says so, if only a note or a heading did.
+    fn with_unit(&self, column: usize) -> String {
+        let name = &self.table.columns[column];
+        let mut cells = self
+            .table
+            .rows
+            .iter()
+            .filter_map(|row| row.cells.get(column));
+        let percent = cells.any(|cell| match cell {
+            Cell::Number { format, .. } => *format != Format::Plain,
+            Cell::Text(_) => false,
+        });
+        let said = name.contains('%') || name.contains("points");
+        match percent && !said {
+            true => format!("{name}, %"),
+            false => name.clone(),
+        }
+    }
 }
 
 fn field(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) => text.clone(),
-        Cell::Number { value, .. } => crate::run::csv::number(*value),
+        Cell::Number { value, format } => match (format, value) {
+            (Format::Percent, _) => Data::percent(*value),
+            (Format::Change, _) => Data::number(*value),
+            // A count.
+            (Format::Plain, Some(n)) if n.fract() == 0.0 && n.abs() < 1e15 => format!("{n:.0}"),
+            (Format::Plain, _) => csv::number(*value),
+        },
     }
 }
 
@@ -114,10 +143,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_data_of_a_table_is_unrounded() {
-        let mut table = Table::new("", vec!["A".into(), "class".into()]);
+    fn the_data_of_a_table_is_in_the_unit_of_its_column() {
+        let mut table = Table::new(
+            "",
+            ["A", "change, points", "n", "class"]
+                .map(str::to_owned)
+                .to_vec(),
+        );
         table.heading("Error, %");
-        let cells = vec![Cell::percent(Some(1.0 / 3.0)), Cell::Text("a, b".into())];
+        let cells = vec![
+            Cell::percent(Some(0.577)),
+            Cell::change(Some(100.0 * 0.29)),
+            Cell::plain(Some(10.0)),
+            Cell::Text("a, b".into()),
+        ];
         table.row("clean", cells).unwrap();
         let Block::Sheet(sheet) = Block::sheet("x", "condition", table) else {
             panic!("it is a sheet");
@@ -125,7 +164,8 @@ mod tests {
         let text = String::from_utf8(sheet.data().csv().unwrap()).unwrap();
         assert_eq!(
             text,
-            "group,condition,A,class\n\"Error, %\",clean,0.3333333333333333,\"a, b\"\n"
+            "group,condition,\"A, %\",\"change, points\",n,class\n\
+             \"Error, %\",clean,57.7,29.0,10,\"a, b\"\n"
         );
     }
 

@@ -7,7 +7,6 @@ use crate::Result;
 use crate::metrics::{ClassErrors, Evaluation};
 use crate::report::figure::{Axis, ClassBars, Curve, Curves, Data, Figure, class_bars, curves};
 use crate::report::{Cell, Table};
-use crate::run::csv;
 
 /// Up to so many classes have a bar and a name of their own.
 pub const FEW: usize = 30;
@@ -96,10 +95,10 @@ fn bars(view: &View, names: &[String]) -> Figure {
             (names[*class].clone(), row)
         })
         .collect();
-    let models = view.models.iter().map(|it| it.0.name.as_str());
-    let mut data = Data::new(["class"].into_iter().chain(models));
+    let models = view.models.iter().map(|it| format!("{}, %", it.0.name));
+    let mut data = Data::new(["class".to_owned()].into_iter().chain(models));
     for (name, row) in &classes {
-        let fields = row.iter().map(|it| csv::number(*it));
+        let fields = row.iter().map(|it| Data::percent(*it));
         data.rows
             .push([name.clone()].into_iter().chain(fields).collect());
     }
@@ -122,7 +121,7 @@ fn bars(view: &View, names: &[String]) -> Figure {
 
 /// Each model's errors in their own order.
 fn sorted(view: &View) -> Figure {
-    let mut data = Data::new(["model", "place", "error"]);
+    let mut data = Data::new(["model", "place", "error, %"]);
     let mut lines = Vec::new();
     for (model, errors) in &view.models {
         let worst = errors.worst_classes(errors.classes());
@@ -135,7 +134,7 @@ fn sorted(view: &View) -> Figure {
             data.rows.push(vec![
                 model.name.clone(),
                 (at + 1).to_string(),
-                csv::number(Some(it.error)),
+                Data::percent(Some(it.error)),
             ]);
         }
         lines.push(Curve {

@@ -3,14 +3,17 @@
 use crate::Result;
 use crate::ledger::{About, Kind, Ledger, Row};
 use crate::metrics::{Evaluation, wilson_interval};
+use std::collections::HashSet;
 
 /// What a ledger says, counted.
 pub struct Condition {
     pub about: About,
     pub evaluation: Evaluation,
     pub done: usize,
-    /// The examples; of corruptions, which no section looks at one by one, none are kept.
+    /// The rows; of corruptions, which no section looks at one by one, none are kept.
     pub ledger: Option<Ledger>,
+    /// Which examples they are of.
+    pub examples: Vec<i64>,
 }
 
 impl Condition {
@@ -19,6 +22,7 @@ impl Condition {
             about: ledger.about().clone(),
             evaluation: ledger.evaluation().clone(),
             done: ledger.len(),
+            examples: ledger.rows().iter().map(|row| row.example).collect(),
             ledger: (ledger.about().kind != Kind::Corruption).then_some(ledger),
         }
     }
@@ -30,6 +34,15 @@ impl Condition {
     /// The ledgers of this condition and another's, where both are kept.
     pub fn with<'a>(&'a self, other: &'a Condition) -> Option<(&'a Ledger, &'a Ledger)> {
         self.ledger.as_ref().zip(other.ledger.as_ref())
+    }
+
+    /// The wrong ones of these examples, and how many of them there are here.
+    pub fn errors_among(&self, examples: &HashSet<i64>) -> (u64, u64) {
+        let rows = self.rows().iter();
+        let same = rows.filter(|row| examples.contains(&row.example));
+        same.fold((0, 0), |(wrong, all), row| {
+            (wrong + u64::from(row.prediction != row.label), all + 1)
+        })
     }
 
     pub fn name(&self) -> &str {

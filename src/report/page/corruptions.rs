@@ -8,7 +8,6 @@ use crate::ledger::Kind;
 use crate::metrics::{CORRUPTIONS, CorruptionTable, SEVERITIES};
 use crate::report::figure::{Data, Figure, Heat, HeatRow, heat_map};
 use crate::report::{Cell, Table};
-use crate::run::csv;
 use maud::html;
 
 type Rows = Vec<(String, [Option<f64>; SEVERITIES])>;
@@ -83,10 +82,10 @@ fn in_order(mut rows: Rows) -> Rows {
 
 fn heat(model: &Model, rows: &Rows) -> Figure {
     let severities: Vec<String> = (1..=SEVERITIES).map(|it| it.to_string()).collect();
-    let mut data = Data::new(["corruption", "severity", "error"]);
+    let mut data = Data::new(["corruption", "severity", "error, %"]);
     for (name, errors) in rows {
         for (severity, error) in severities.iter().zip(errors) {
-            let fields = vec![name.clone(), severity.clone(), csv::number(*error)];
+            let fields = vec![name.clone(), severity.clone(), Data::percent(*error)];
             data.rows.push(fields);
         }
     }

@@ -11,15 +11,25 @@ use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// What tells a report from other pages.
-pub const GENERATOR: &str = "rhobust report";
+const GENERATOR: &str = "rhobust report";
 const STYLE: &str = include_str!("page.css");
 /// Sorts tables; without it they stand in the order of classes.
 const SORT: &str = include_str!("sort.js");
 
+/// Whether this program made the page.
+pub fn is_report(html: &str) -> bool {
+    let head = html.split("</head>").next().unwrap_or_default();
+    head.contains(&generator().0)
+}
+
+fn generator() -> Markup {
+    html! { meta name="generator" content=(GENERATOR); }
+}
+
 pub struct Page {
     title: String,
     subtitle: String,
-    /// Of runs that did not finish.
+    /// Of runs that did not finish, and of files that are damaged.
     warnings: Vec<String>,
     sections: Vec<Section>,
     missing: Vec<String>,
@@ -69,7 +79,7 @@ impl Page {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
-                    meta name="generator" content=(GENERATOR);
+                    (generator())
                     title { (self.title) " · robustness report" }
                     style { (PreEscaped(figure::STYLE)) (PreEscaped(STYLE)) }
                 }
@@ -123,7 +133,9 @@ fn warnings(study: &Study) -> Vec<String> {
             }
         }
     };
-    runs.filter_map(warning).collect()
+    let damaged = study.runs.iter().flat_map(|it| &it.damaged);
+    let damaged = damaged.map(|it| format!("Left out: {it}"));
+    runs.filter_map(warning).chain(damaged).collect()
 }
 
 fn section(it: &Section) -> Result<Markup> {
@@ -208,7 +220,7 @@ fn sheet(it: &Sheet) -> Result<Markup> {
                             tr {
                                 th scope="row" { (row.label) }
                                 @for (cell, class) in row.cells.iter().zip(&classes) {
-                                    td class=(class) { (cell) }
+                                    td class=(class) { (shown(cell)) }
                                 }
                             }
                         }
@@ -219,6 +231,16 @@ fn sheet(it: &Sheet) -> Result<Markup> {
         @for note in &table.notes { p.fine { (note) } }
         p.links { (csv(&it.name, &it.data())?) }
     })
+}
+
+/// A cell as figures write it: with a minus, and a dash where there is nothing.
+fn shown(cell: &Cell) -> String {
+    let text = cell.to_string();
+    match (cell, text.strip_prefix('-')) {
+        (Cell::Number { .. }, Some(size)) => format!("−{size}"),
+        _ if text.is_empty() => "–".to_owned(),
+        _ => text,
+    }
 }
 
 /// Whether a text stands in a column as numbers do: `20`, `20 of 100`, `–`.

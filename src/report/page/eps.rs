@@ -1,10 +1,10 @@
 //! The error against the radius of the attack.
 
 use super::block::{Block, Section};
+use super::condition::Condition;
 use super::name::slug;
 use super::study::{Model, Study};
 use crate::Result;
-use crate::ledger::{Ledger, Row};
 use crate::metrics::wilson_interval;
 use crate::report::figure::{Axis, Curve, Curves, Data, Figure, curves};
 use crate::report::short;
@@ -85,8 +85,8 @@ fn families(study: &Study) -> Result<Vec<Family<'_>>> {
                 .is_none_or(|last| last.0.slot != model.slot)
             {
                 let mut points = Vec::new();
-                if let Some((clean, attacked)) = clean.and_then(|clean| clean.with(it)) {
-                    points.extend(without_attack(clean, attacked)?);
+                if let Some(clean) = clean {
+                    points.extend(without_attack(clean, it)?);
                 }
                 of_family.push((model, points));
             }
@@ -103,16 +103,9 @@ fn families(study: &Study) -> Result<Vec<Family<'_>>> {
 }
 
 /// The clean error of the examples that were attacked, which may be a part of all.
-fn without_attack(clean: &Ledger, attacked: &Ledger) -> Result<Option<Point>> {
-    let rows = clean.rows().iter();
-    let same: Vec<&Row> = rows
-        .filter(|row| attacked.has(row.example as usize))
-        .collect();
-    let errors = same
-        .iter()
-        .filter(|row| row.prediction != row.label)
-        .count() as u64;
-    let images = same.len() as u64;
+fn without_attack(clean: &Condition, attacked: &Condition) -> Result<Option<Point>> {
+    let examples = attacked.examples.iter().copied().collect();
+    let (errors, images) = clean.errors_among(&examples);
     let limits = wilson_interval(errors, images, 0.95)?;
     Ok(limits.map(|it| Point {
         eps: 0.0,
@@ -163,7 +156,14 @@ impl Family<'_> {
 }
 
 fn figure(family: &Family) -> Figure {
-    let mut data = Data::new(["model", "eps", "images", "error", "low", "high"]);
+    let mut data = Data::new([
+        "model",
+        "eps",
+        "images",
+        "error, %",
+        "error low, %",
+        "error high, %",
+    ]);
     let mut lines = Vec::new();
     for (model, points) in &family.models {
         for it in points {
@@ -171,9 +171,9 @@ fn figure(family: &Family) -> Figure {
                 model.name.clone(),
                 csv::number(Some(it.eps)),
                 it.images.to_string(),
-                csv::number(Some(it.error.0)),
-                csv::number(Some(it.error.1)),
-                csv::number(Some(it.error.2)),
+                Data::percent(Some(it.error.0)),
+                Data::percent(Some(it.error.1)),
+                Data::percent(Some(it.error.2)),
             ]);
         }
         lines.push(Curve {

@@ -11,13 +11,13 @@ use maud::html;
 const COLUMNS: [&str; 10] = [
     "images",
     "error, %",
-    "from",
-    "to",
+    "error low, %",
+    "error high, %",
     "top 5, %",
     "ReaL, %",
     "imbalance, %",
-    "from",
-    "to",
+    "imbalance low, %",
+    "imbalance high, %",
     "worst class",
 ];
 

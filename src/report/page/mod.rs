@@ -31,11 +31,11 @@ use study::Study;
 
 /// Writes the report on the runs in `folders` to `out`: a file that ends in `.html`, the page
 /// alone; or a folder for `index.html`, `figures/` and `data/`. Without `out` it goes to
-/// `RUN/report`, and that of several runs to `report`. Returns the page's path.
+/// `RUN/report`, and that of several runs to `report`. Returns the page's path. A damaged ledger,
+/// metrics or pictures are left out, with a warning on the page and on standard error.
 ///
 /// # Errors
-/// `Invalid` for a folder that holds no run, a damaged file in one (with its name), runs whose
-/// classes differ, or an `out` that holds something else or cannot be written.
+/// `Invalid` for a folder that holds no run or a damaged record, runs whose classes differ, or an `out` that holds something else or cannot be written.
 pub fn write_report(folders: &[PathBuf], out: Option<&Path>) -> Result<PathBuf> {
     ensure!(!folders.is_empty(), "a report needs at least one run");
     let out = match (out, folders) {
@@ -46,7 +46,11 @@ pub fn write_report(folders: &[PathBuf], out: Option<&Path>) -> Result<PathBuf> 
     output::check(&out)?;
     let runs = folders.iter().map(|folder| read::read_run(folder));
     let study = Study::new(runs.collect::<Result<_>>()?)?;
-    output::write(&page(&study)?, &out)
+    let written = output::write(&page(&study)?, &out)?;
+    for damage in study.runs.iter().flat_map(|it| &it.damaged) {
+        eprintln!("warning: left out of the report: {damage}");
+    }
+    Ok(written)
 }
 
 /// All sections that there is data for, and a line for each thing that there is none for.

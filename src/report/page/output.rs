@@ -1,7 +1,7 @@
 //! Where the report goes.
 
 use super::block::{Block, Sheet};
-use super::document::{GENERATOR, Page};
+use super::document::{Page, is_report};
 use crate::files::write_whole;
 use crate::report::figure::Figure;
 use crate::{Error, Result};
@@ -17,6 +17,11 @@ fn is_file(out: &Path) -> bool {
     matches!(ending, Some("html" | "htm"))
 }
 
+/// What cannot be read is none.
+fn is_page(file: &Path) -> bool {
+    fs::read_to_string(file).is_ok_and(|it| is_report(&it))
+}
+
 /// Refuses a place that holds something else than a report.
 pub fn check(out: &Path) -> Result<()> {
     let shown = out.display();
@@ -24,6 +29,11 @@ pub fn check(out: &Path) -> Result<()> {
         ensure!(
             !out.is_dir(),
             "{shown} must be a file for the page, is a folder"
+        );
+        ensure!(
+            !out.exists() || is_page(out),
+            "{shown} must be new or an earlier report, but is another file; give `--out` another \
+             name, or move that file away"
         );
         return Ok(());
     }
@@ -35,9 +45,8 @@ pub fn check(out: &Path) -> Result<()> {
         "{shown} must be a folder, or a file that ends in .html; there is another file"
     );
     let mut entries = fs::read_dir(out).map_err(|error| Error::io(out, &error))?;
-    let page = fs::read_to_string(out.join(PAGE)).unwrap_or_default();
     ensure!(
-        entries.next().is_none() || page.contains(GENERATOR),
+        entries.next().is_none() || is_page(&out.join(PAGE)),
         "{shown} must be new, empty or hold an earlier report, but holds something else"
     );
     Ok(())

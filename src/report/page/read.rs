@@ -14,6 +14,8 @@ pub struct RunFolder {
     pub logged: Vec<Logged>,
     pub conditions: Vec<Condition>,
     pub pictures: Vec<Pictures>,
+    /// What could not be read, by the names of the files.
+    pub damaged: Vec<String>,
 }
 
 /// A row of `metrics.csv`.
@@ -57,10 +59,11 @@ impl Pictures {
 const PICTURES: usize = 8;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// Reads the folder of a run.
+/// Reads the folder of a run. A ledger, metrics or pictures that are damaged are left out and
+/// told.
 ///
 /// # Errors
-/// `Invalid` where `folder` is none, and for a damaged file, by its name.
+/// `Invalid` where `folder` is none, and for a damaged `record.json`.
 pub fn read_run(folder: &Path) -> Result<RunFolder> {
     let shown = folder.display();
     ensure!(folder.exists(), "{shown}: there is no such run");
@@ -68,15 +71,25 @@ pub fn read_run(folder: &Path) -> Result<RunFolder> {
         folder.is_dir(),
         "{shown} must be the folder of a run, is a file"
     );
-    let ledgers = ledger::files(folder)?.into_iter();
-    let conditions = ledgers.map(|file| Ok(Condition::of(Ledger::read(&file)?)));
+    let recorded = Recorded::read(folder)?;
+    let mut damaged = Vec::new();
+    let mut conditions = Vec::new();
+    for file in ledger::files(folder)? {
+        conditions.extend(or_told(Ledger::read(&file), &mut damaged).map(Condition::of));
+    }
+    let logged = or_told(read_logged(&folder.join("metrics.csv")), &mut damaged);
     Ok(RunFolder {
         folder: folder.to_owned(),
-        recorded: Recorded::read(folder)?,
-        logged: read_logged(&folder.join("metrics.csv"))?,
-        conditions: conditions.collect::<Result<_>>()?,
-        pictures: read_gallery(&folder.join("gallery"))?,
+        recorded,
+        logged: logged.unwrap_or_default(),
+        conditions,
+        pictures: read_gallery(&folder.join("gallery"), &mut damaged)?,
+        damaged,
     })
+}
+
+fn or_told<T>(read: Result<T>, damaged: &mut Vec<String>) -> Option<T> {
+    read.map_err(|error| damaged.push(error.to_string())).ok()
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
@@ -130,7 +143,7 @@ fn read_logged(path: &Path) -> Result<Vec<Logged>> {
     Ok(rows)
 }
 
-fn read_gallery(folder: &Path) -> Result<Vec<Pictures>> {
+fn read_gallery(folder: &Path, damaged: &mut Vec<String>) -> Result<Vec<Pictures>> {
     let mut all = Vec::new();
     if !folder.exists() {
         return Ok(all);
@@ -139,7 +152,8 @@ fn read_gallery(folder: &Path) -> Result<Vec<Pictures>> {
         for condition in subfolders(&model)? {
             let about = condition.join(GALLERY_FILE);
             if about.exists() {
-                all.push(read_pictures(&condition, read_json(&about)?)?);
+                let read = read_json(&about).and_then(|it| read_pictures(&condition, it));
+                all.extend(or_told(read, damaged));
             }
         }
     }

@@ -7,7 +7,6 @@ use crate::Result;
 use crate::metrics::{Calibration, calibration};
 use crate::report::figure::{Data, Reliability, reliability};
 use crate::report::{Cell, Table};
-use crate::run::csv;
 use maud::html;
 
 /// As in the papers.
@@ -66,14 +65,14 @@ pub fn section(study: &Study, _: &mut Vec<String>) -> Result<Option<Section>> {
 }
 
 fn data(of: &Calibration) -> Data {
-    let mut data = Data::new(["from", "to", "images", "accuracy", "confidence"]);
+    let mut data = Data::new(["from, %", "to, %", "images", "accuracy, %", "confidence, %"]);
     for bin in &of.bins {
         data.rows.push(vec![
-            csv::number(Some(bin.from)),
-            csv::number(Some(bin.to)),
+            Data::percent(Some(bin.from)),
+            Data::percent(Some(bin.to)),
             bin.images.to_string(),
-            csv::number(bin.accuracy),
-            csv::number(bin.confidence),
+            Data::percent(bin.accuracy),
+            Data::percent(bin.confidence),
         ]);
     }
     data

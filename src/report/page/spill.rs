@@ -9,7 +9,6 @@ use crate::ledger::spill_over_of;
 use crate::metrics::{ClassChange, SpillOver};
 use crate::report::figure::{Axis, Change, Curve, Curves, Data, Figure, change_bars, curves};
 use crate::report::{Cell, Table};
-use crate::run::csv;
 use maud::html;
 
 /// So many classes of the largest losses are followed.
@@ -120,14 +119,14 @@ impl Move<'_> {
     }
 
     fn data(&self, names: &[String]) -> Data {
-        let mut data = Data::new(["class", "images", "error_a", "error_b", "change"]);
+        let mut data = Data::new(["class", "images", "A, %", "B, %", "B − A, points"]);
         for it in self.sorted() {
             data.rows.push(vec![
                 names[it.class].clone(),
                 it.images.to_string(),
-                csv::number(Some(it.error_a)),
-                csv::number(Some(it.error_b)),
-                csv::number(Some(it.change)),
+                Data::percent(Some(it.error_a)),
+                Data::percent(Some(it.error_b)),
+                Data::percent(Some(it.change)),
             ]);
         }
         data
@@ -186,10 +185,10 @@ fn summary(moves: &[Move]) -> Result<Table> {
         "classes that gain",
         "lose",
         "stay",
-        "mean gain",
-        "mean loss",
-        "error",
-        "imbalance",
+        "mean gain, points",
+        "mean loss, points",
+        "error, points",
+        "imbalance, points",
         "images lost",
         "images gained",
     ];
@@ -228,7 +227,7 @@ fn losses(it: &Move, names: &[String]) -> Result<Option<Table>> {
     if losing.is_empty() {
         return Ok(None);
     }
-    let columns = ["A, %", "B, %", "change", "lost predictions go to"];
+    let columns = ["A, %", "B, %", "B − A, points", "lost predictions go to"];
     let mut table = Table::new("", columns.map(str::to_owned).to_vec());
     for class in losing.iter().take(LOSSES) {
         let lost = it.spill.lost_to(class.class);

@@ -77,15 +77,18 @@ impl Study {
             .collect()
     }
 
-    /// The names of conditions besides corruptions: clean, the attack shown in detail, the others
+    /// The names of conditions besides corruptions: clean, then the attacks, those that are alike
     /// by their radius.
     pub fn conditions(&self) -> Vec<&str> {
         let all = self.models.iter().flat_map(|it| &it.conditions);
         let mut all: Vec<&Condition> = all.filter(|it| it.about.kind != Kind::Corruption).collect();
-        let attack = self.attack();
         let key = |it: &Condition| {
-            let kind = it.about.kind != Kind::Clean;
-            (kind, attack != Some(it.name()))
+            let attack = it.about.attack.as_ref();
+            let option = |key: &str| attack.and_then(|it| it.get(key));
+            let text = |key: &str| option(key).and_then(|it| it.as_str()).map(str::to_owned);
+            let steps = option("steps").and_then(|it| it.as_u64());
+            let attacked = it.about.kind != Kind::Clean;
+            (attacked, text("attack"), text("norm"), steps)
         };
         let eps = |it: &Condition| it.about.eps.unwrap_or(f64::INFINITY);
         all.sort_by(|x, y| key(x).cmp(&key(y)).then(eps(x).total_cmp(&eps(y))));
@@ -199,8 +202,18 @@ impl Model {
         if errors.is_empty() {
             return Ok(None);
         }
-        let clean = clean.and_then(|it| self.condition(it)?.evaluation.error());
+        let clean = clean.and_then(|it| self.clean_error_of_corrupted(it));
         corruption_table(&errors, clean).map(Some)
+    }
+
+    /// The clean error of the examples that were corrupted, which may be a part of all; `None`
+    /// where none of them was looked at clean.
+    fn clean_error_of_corrupted(&self, clean: &str) -> Option<f64> {
+        let corrupted = self.conditions.iter();
+        let corrupted = corrupted.filter(|it| it.about.kind == Kind::Corruption);
+        let examples = corrupted.flat_map(|it| &it.examples).copied().collect();
+        let (wrong, all) = self.condition(clean)?.errors_among(&examples);
+        (all > 0).then(|| wrong as f64 / all as f64)
     }
 }
 

@@ -29,6 +29,7 @@ impl MadeUp {
     pub fn record(&self, folder: &Path, models: &[&str]) {
         fs::create_dir_all(folder).unwrap();
         let recorded = Recorded {
+            sources: Default::default(),
             format: 1,
             status: self.status,
             error: None,
@@ -105,6 +106,7 @@ impl MadeUp {
 
     pub fn clean(&self, model: &str) -> About {
         About {
+            data_set: "made up".into(),
             model: model.into(),
             condition: "clean".into(),
             kind: Kind::Clean,

@@ -2,7 +2,9 @@
 
 use super::testing::MadeUp;
 use super::{read::read_run, study::Study, write_report};
-use crate::ledger::About;
+use crate::ledger::{About, Row};
+use crate::metrics::corruption_table;
+use crate::report::figure::Data;
 use crate::run::Status;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,12 +111,13 @@ fn the_numbers_are_those_of_the_ledgers() {
         let mut reader = csv::Reader::from_path(path).unwrap();
         reader.records().map(Result::unwrap).collect()
     };
+    let percent = |fraction: f64| Data::percent(Some(fraction));
     let of_class = data("classes-clean");
     let dogs = of_class.iter().find(|it| &it[0] == NAMES[1]).unwrap();
     for (model, field) in study.models.iter().zip(dogs.iter().skip(1)) {
         let counts = model.condition("clean").unwrap().evaluation.top1();
         let expected = counts.class_errors()[1].unwrap();
-        assert_eq!(field.parse::<f64>().unwrap(), expected);
+        assert_eq!(field, percent(expected));
     }
     let fog = data("corruptions-adv");
     let row = fog
@@ -123,11 +126,57 @@ fn the_numbers_are_those_of_the_ledgers() {
         .unwrap();
     let expected = study.models[1].condition("fog 3").unwrap();
     let expected = expected.evaluation.error().unwrap();
-    assert_eq!(row[2].parse::<f64>().unwrap(), expected);
+    assert_eq!(row[2], percent(expected));
     let paper = data("paper");
     let mce = paper.iter().find(|it| it[1].starts_with("mCE")).unwrap();
     let table = study.models[0].corruption_table(Some("clean")).unwrap();
-    assert_eq!(mce[2].parse::<f64>().unwrap(), table.unwrap().mce.unwrap());
+    assert_eq!(mce[2], percent(table.unwrap().mce.unwrap()));
+}
+
+#[test]
+fn every_column_of_a_file_has_a_name_and_a_unit_of_its_own() {
+    let parent = tempfile::tempdir().unwrap();
+    let run = parent.path().join("run");
+    whole(&run);
+    report(&[&run]).unwrap();
+    let (mut percentages, mut counts) = (0, 0);
+    for entry in fs::read_dir(run.join("report/data")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut reader = csv::Reader::from_path(&path).unwrap();
+        let names = reader.headers().unwrap().clone();
+        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        for (at, name) in names.iter().enumerate() {
+            let shown = format!("{}, `{name}`", path.display());
+            assert!(
+                names.iter().filter(|it| *it == name).count() == 1,
+                "{shown}"
+            );
+            let fields = || rows.iter().map(|it| &it[at]).filter(|it| !it.is_empty());
+            if ["error", "error low", "accuracy", "change"].contains(&name) {
+                panic!("{shown} has no unit");
+            }
+            // No made-up model errs in less than one of a hundred everywhere.
+            if name.contains('%') {
+                let numbers = fields().filter_map(|it| it.parse::<f64>().ok());
+                let largest = numbers.map(f64::abs).fold(0.0, f64::max);
+                assert!(fields().next().is_none() || largest > 1.0, "{shown}");
+                percentages += 1;
+            }
+            let of_counts = ["images", "only A right", "classes that gain", "images lost"];
+            if of_counts.contains(&name) {
+                assert!(fields().all(|it| it.parse::<u64>().is_ok()), "{shown}");
+                counts += 1;
+            }
+        }
+    }
+    assert!(percentages > 50 && counts > 10, "{percentages}, {counts}");
+    // Within one row: B − A is what it says.
+    let mut reader =
+        csv::Reader::from_path(run.join("report/data/change-standard-adv-clean.csv")).unwrap();
+    for row in reader.records().map(Result::unwrap) {
+        let number = |at: usize| row[at].parse::<f64>().unwrap();
+        assert!((number(3) - number(2) - number(4)).abs() < 1e-9, "{row:?}");
+    }
 }
 
 #[test]
@@ -200,7 +249,7 @@ fn runs_are_told_apart_and_unfinished_ones_are_marked() {
 }
 
 #[test]
-fn refuses_what_is_no_run_or_damaged_by_name() {
+fn refuses_what_is_no_run() {
     let parent = tempfile::tempdir().unwrap();
     let run = parent.path().join("run");
     assert!(refused(&[&run]).ends_with("run: there is no such run"));
@@ -212,26 +261,92 @@ fn refuses_what_is_no_run_or_damaged_by_name() {
     made.ledger(&run, made.clean("Adv"), 0.5);
     assert!(refused(&[&run, &run]).contains("must be given once"));
 
-    let ledger = run.join("ledger/Adv/clean.parquet");
-    let whole = fs::read(&ledger).unwrap();
-    fs::write(&ledger, &whole[..whole.len() / 2]).unwrap();
-    assert!(refused(&[&run]).contains("clean.parquet"));
-    fs::write(&ledger, whole).unwrap();
-    fs::write(
-        run.join("metrics.csv"),
-        "kind,model,epoch,step,loss\nstep,a,0,0,x\n",
-    )
-    .unwrap();
-    let message = refused(&[&run]);
-    assert!(
-        message.ends_with("metrics.csv is damaged: line 2: `x` is no number"),
-        "{message}"
-    );
-    fs::write(run.join("metrics.csv"), "kind,model,epoch,step\nstep,a\n").unwrap();
-    assert!(refused(&[&run]).contains("metrics.csv is damaged"));
     fs::write(run.join("record.json"), "{").unwrap();
     assert!(refused(&[&run]).contains("record.json is damaged"));
     assert!(!run.join("report").exists());
+}
+
+#[test]
+fn what_is_damaged_is_left_out_and_told() {
+    let parent = tempfile::tempdir().unwrap();
+    let run = parent.path().join("run");
+    whole(&run);
+    let ledger = run.join("ledger/Adv/PGD-40.parquet");
+    let bytes = fs::read(&ledger).unwrap();
+    fs::write(&ledger, &bytes[..bytes.len() / 2]).unwrap();
+    let log = "kind,model,epoch,step,loss\nstep,a,0,0,x\n";
+    fs::write(run.join("metrics.csv"), log).unwrap();
+    fs::write(run.join("gallery/Adv+/PGD-40/gallery.json"), "{").unwrap();
+    let html = fs::read_to_string(report(&[&run]).unwrap()).unwrap();
+    let warnings = html.split("<p class=\"warning\" role=\"status\">").skip(1);
+    let warnings: Vec<&str> = warnings
+        .map(|it| it.split("</p>").next().unwrap())
+        .collect();
+    for (warning, file) in warnings
+        .iter()
+        .zip(["PGD-40.parquet", "metrics.csv", "gallery.json"])
+    {
+        assert!(
+            warning.starts_with("Left out: ") && warning.contains(file),
+            "{warning}"
+        );
+    }
+    assert_eq!(warnings.len(), 3);
+    assert!(warnings[1].ends_with("line 2: `x` is no number"));
+    for id in ["paper", "classes", "corruptions", "gallery"] {
+        assert!(html.contains(&format!("<section id=\"{id}\">")), "{id}");
+    }
+    let study = Study::new(vec![read_run(&run).unwrap()]).unwrap();
+    assert_eq!(study.under("PGD-40").len(), 2);
+    assert_eq!(study.under("clean").len(), 3);
+}
+
+#[test]
+fn relative_errors_are_those_of_the_images_that_were_corrupted() {
+    let run = tempfile::tempdir().unwrap();
+    let made = MadeUp::new(&NAMES, 80);
+    made.record(run.path(), &[]);
+    made.ledger(run.path(), made.clean("Adv"), 0.3);
+    // Of the first 20 images, as split.take(20) has them.
+    MadeUp::new(&NAMES, 20).corruptions(run.path(), "Adv", 0.3);
+    let study = Study::new(vec![read_run(run.path()).unwrap()]).unwrap();
+    let model = &study.models[0];
+    let rows = model.condition("clean").unwrap().rows();
+    let error = |rows: &[Row]| {
+        let wrong = rows.iter().filter(|it| it.prediction != it.label).count();
+        wrong as f64 / rows.len() as f64
+    };
+    let part: Vec<Row> = rows.iter().filter(|it| it.example < 20).cloned().collect();
+    assert_eq!(part.len(), 20);
+    assert_ne!(error(&part), error(rows));
+    let errors: Vec<(String, Vec<f64>)> = model
+        .corruption_errors()
+        .into_iter()
+        .map(|(name, row)| (name, row.map(Option::unwrap).to_vec()))
+        .collect();
+    let expected = corruption_table(&errors, Some(error(&part))).unwrap();
+    let table = model.corruption_table(Some("clean")).unwrap().unwrap();
+    assert_eq!(table.relative_mce, expected.relative_mce);
+}
+
+#[test]
+fn attacks_stand_by_kind_and_radius() {
+    let run = tempfile::tempdir().unwrap();
+    let made = MadeUp::new(&NAMES, 20);
+    made.record(run.path(), &[]);
+    for (condition, eps, attack) in [
+        ("PGD-40", 0.03, "pgd"),
+        ("a", 0.1, "pgd"),
+        ("z", 0.01, "pgd"),
+        ("f", 0.05, "fgsm"),
+    ] {
+        let mut about = made.attack("Adv", condition, eps);
+        about.attack.as_mut().unwrap()["attack"] = attack.into();
+        made.ledger(run.path(), about, 0.5);
+    }
+    made.ledger(run.path(), made.clean("Adv"), 0.5);
+    let study = Study::new(vec![read_run(run.path()).unwrap()]).unwrap();
+    assert_eq!(study.conditions(), ["clean", "f", "z", "PGD-40", "a"]);
 }
 
 #[test]
@@ -258,6 +373,16 @@ fn refuses_other_classes_and_a_place_that_is_taken() {
     let page = parent.path().join("new/page.html");
     assert_eq!(write_report(&[runs[0].clone()], Some(&page)).unwrap(), page);
     assert_eq!(fs::read_dir(page.parent().unwrap()).unwrap().count(), 1);
+
+    // The page of someone else stays, even one that speaks of this program.
+    write_report(&runs[..1], Some(&page)).unwrap();
+    fs::write(&page, "<html><body>My rhobust report</body></html>").unwrap();
+    let message = taken(&page);
+    assert!(
+        message.contains("is another file; give `--out` another name"),
+        "{message}"
+    );
+    assert!(fs::read_to_string(&page).unwrap().contains("My rhobust"));
 
     // A second report takes the place of the first, and leaves nothing of it.
     let out = runs[0].join("report");
