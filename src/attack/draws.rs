@@ -1,8 +1,9 @@
 //! Where an attack's random numbers come from.
 
-use crate::torch::{RandomState, Tensor, cat, manual_seed};
+use crate::torch::{Like, RandomState, Tensor, cat, manual_seed, rand};
 use crate::{Result, seed};
 use std::cell::Cell;
+use std::rc::Rc;
 
 /// The source of the random numbers of one call of an attack.
 #[derive(Default)]
@@ -11,8 +12,16 @@ pub struct Draws(Option<Examples>);
 /// A generator for each example of the batch.
 struct Examples {
     seeds: Vec<u64>,
-    /// How often was drawn before.
-    made: Cell<u64>,
+    /// For what all examples share, in whatever batch.
+    common: u64,
+    /// How often was drawn before; one count for the batch and all its parts.
+    made: Rc<Cell<u64>>,
+}
+
+/// Where the numbers stood, to draw the same again.
+pub enum Mark {
+    Batch(RandomState),
+    Examples(u64),
 }
 
 impl Draws {
@@ -29,8 +38,48 @@ impl Draws {
         let own = |&example: &usize| seed::derive(seed, purpose, &[example as u64]);
         Draws(Some(Examples {
             seeds: examples.iter().map(own).collect(),
-            made: Cell::new(0),
+            common: seed::derive(seed, purpose, &[]),
+            made: Rc::default(),
         }))
+    }
+
+    /// The source for some rows of the batch.
+    pub fn select(&self, rows: &[i64]) -> Self {
+        let pick = |all: &Examples| Examples {
+            seeds: rows.iter().map(|&row| all.seeds[row as usize]).collect(),
+            common: all.common,
+            made: all.made.clone(),
+        };
+        Draws(self.0.as_ref().map(pick))
+    }
+
+    pub fn mark(&self) -> Mark {
+        match &self.0 {
+            None => Mark::Batch(RandomState::now()),
+            Some(examples) => Mark::Examples(examples.made.get()),
+        }
+    }
+
+    /// The next draws are those that followed `mark`.
+    pub fn rewind(&self, mark: &Mark) {
+        match (mark, &self.0) {
+            (Mark::Batch(state), _) => state.restore(),
+            (Mark::Examples(made), Some(examples)) => examples.made.set(*made),
+            (Mark::Examples(_), None) => {}
+        }
+    }
+
+    /// Uniform on [0, 1), the same for all examples.
+    pub fn common(&self, shape: &[i64], like: Like) -> Result<Tensor> {
+        let Some(Examples { common, made, .. }) = &self.0 else {
+            return rand(shape, like);
+        };
+        let draw_number = made.replace(made.get() + 1);
+        let state = RandomState::now();
+        manual_seed(seed::derive(*common, "draw", &[draw_number]));
+        let drawn = rand(shape, like);
+        state.restore();
+        drawn
     }
 
     /// Uniform on [low, high), in the shape of `like`.
@@ -44,7 +93,7 @@ impl Draws {
     }
 
     fn draw(&self, like: &Tensor, draw: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-        let Some(Examples { seeds, made }) = &self.0 else {
+        let Some(Examples { seeds, made, .. }) = &self.0 else {
             return draw(like);
         };
         let n = seeds.len();
@@ -95,6 +144,41 @@ mod tests {
         let [first, _, third] = &together;
         assert!(!first.equal(third)?);
         assert!(!first.narrow(0, 0, 1)?.equal(&first.narrow(0, 1, 1)?)?);
+        Ok(())
+    }
+
+    #[test]
+    fn parts_of_a_batch_draw_what_the_whole_would() -> Result<()> {
+        let _guard = generator();
+        let like = zeros(&[3, 4], Like::default())?;
+        let drawn = |rows: &[i64]| -> Result<[Tensor; 2]> {
+            let draws = Draws::of_examples(5, "test", &[4, 7, 9]);
+            draws.uniform(&like, 0.0, 1.0)?;
+            let some = draws.select(rows);
+            let common = some.common(&[2], Like::default())?;
+            Ok([
+                common,
+                some.normal(&like.narrow(0, 0, rows.len() as i64)?, 0.0, 1.0)?,
+            ])
+        };
+        let [common, all] = drawn(&[0, 1, 2])?;
+        let [same, few] = drawn(&[2, 1])?;
+        assert!(common.equal(&same)?);
+        assert!(all.narrow(0, 2, 1)?.equal(&few.narrow(0, 0, 1)?)?);
+        Ok(())
+    }
+
+    #[test]
+    fn draws_repeat_from_a_mark() -> Result<()> {
+        let _guard = generator();
+        let like = zeros(&[2, 20], Like::default())?;
+        for draws in [Draws::of_batch(), Draws::of_examples(5, "test", &[1, 2])] {
+            let mark = draws.mark();
+            let first = draws.uniform(&like, 0.0, 1.0)?;
+            assert!(!draws.uniform(&like, 0.0, 1.0)?.equal(&first)?);
+            draws.rewind(&mark);
+            assert!(draws.uniform(&like, 0.0, 1.0)?.equal(&first)?);
+        }
         Ok(())
     }
 

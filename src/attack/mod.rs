@@ -1,31 +1,50 @@
 //! Attacks and random transformations of images. Each sees a classifier as a function from
 //! pixels in [0, 1] to logits, so it works on any.
 
+mod apgd;
+mod apgd_t;
+mod ascent;
+mod autoattack;
 mod ball;
 mod blur;
 mod brightness;
 mod classifier;
 mod draws;
+mod fab;
 mod fgsm;
 mod gaussian_noise;
+mod hyperplane;
 mod norm;
 mod objective;
+mod outcome;
 mod pgd;
+#[cfg(test)]
+mod properties;
 mod rotation;
 mod space;
+mod square;
+mod squares;
+mod survivors;
+mod victim;
 
+pub use apgd::Apgd;
+pub use apgd_t::ApgdT;
+pub use autoattack::{AutoAttack, AutoAttackOptions, Version};
 pub use ball::linf_step;
 pub use blur::Blur;
 pub use brightness::Brightness;
 pub use classifier::Classifier;
 pub use draws::Draws;
+pub use fab::Fab;
 pub use fgsm::Fgsm;
 pub use gaussian_noise::GaussianNoise;
 pub use norm::Norm;
 pub use objective::{Labels, Loss, Outputs};
+pub use outcome::Outcome;
 pub use pgd::{Convention, Pgd, PgdOptions};
 pub use rotation::Rotation;
 pub use space::{Clip, EpsSpace};
+pub use square::Square;
 
 use crate::Result;
 use crate::nn::{Model, Normalize};
@@ -52,6 +71,17 @@ pub trait Attack {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor>;
+
+    /// The same, and how many examples are left before it and after each of its parts.
+    fn perturb_in_stages(
+        &self,
+        classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Outcome> {
+        Outcome::of_one(self, classifier, x, y, draws)
+    }
 
     /// The mode in which a model is attacked.
     fn mode(&self) -> Mode {
@@ -81,11 +111,32 @@ pub fn perturb_model(
     y: &Tensor,
     draws: &Draws,
 ) -> Result<Tensor> {
-    match attack.mode() {
-        Mode::Eval => attack.perturb(&Classifier::of(model, false), x, y, draws),
-        Mode::Train => {
-            model.keeping_buffers(|| attack.perturb(&Classifier::of(model, true), x, y, draws))
-        }
+    in_mode(attack.mode(), model, |classifier| {
+        attack.perturb(classifier, x, y, draws)
+    })
+}
+
+/// [`Attack::perturb_in_stages`] on a model, likewise.
+pub fn perturb_model_in_stages(
+    attack: &dyn Attack,
+    model: &Model,
+    x: &Tensor,
+    y: &Tensor,
+    draws: &Draws,
+) -> Result<Outcome> {
+    in_mode(attack.mode(), model, |classifier| {
+        attack.perturb_in_stages(classifier, x, y, draws)
+    })
+}
+
+fn in_mode<T>(
+    mode: Mode,
+    model: &Model,
+    attack: impl FnOnce(&Classifier) -> Result<T>,
+) -> Result<T> {
+    match mode {
+        Mode::Eval => attack(&Classifier::of(model, false)),
+        Mode::Train => model.keeping_buffers(|| attack(&Classifier::of(model, true))),
     }
 }
 

@@ -57,7 +57,19 @@ impl Norm {
     pub fn size(self, delta: &Tensor) -> Result<Tensor> {
         match self {
             Norm::Linf => delta.norm_each(f64::INFINITY),
-            Norm::L2 => delta.norm_each(2.0),
+            // Not `norm_each`, whose last bits differ from those of the reference.
+            Norm::L2 => {
+                let n = delta.dim(0)?;
+                delta.square()?.reshape(&[n, -1])?.sum_dim(1, false)?.sqrt()
+            }
+        }
+    }
+
+    /// The dual norm of each image's gradient, `[n]`: how much a step of length 1 can gain.
+    pub fn dual_size(self, gradient: &Tensor) -> Result<Tensor> {
+        match self {
+            Norm::Linf => gradient.norm_each(1.0),
+            Norm::L2 => self.size(gradient),
         }
     }
 }

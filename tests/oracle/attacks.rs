@@ -10,7 +10,7 @@ use rhobust::torch::{self, Reduction, Tensor};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
-fn tiny() -> Model {
+pub fn tiny() -> Model {
     let conv = |inputs, outputs, stride| -> Rc<dyn Module> {
         let geometry = torch::Conv2d {
             stride,
@@ -140,17 +140,20 @@ fn attacks_on_a_small_network_agree() {
     check("tiny", &tiny(), &fill::images("attack.tiny", 8, 16, 16));
 }
 
-#[test]
-fn attacks_on_resnet18_agree() {
-    let _guard = generator();
+pub fn resnet18() -> Model {
     let options = ResNetOptions {
         outputs: 10,
         ..ResNetOptions::default()
     };
-    let model = resnet(Depth::D18, &options).unwrap();
+    resnet(Depth::D18, &options).unwrap()
+}
+
+#[test]
+fn attacks_on_resnet18_agree() {
+    let _guard = generator();
     check(
         "resnet18",
-        &model,
+        &resnet18(),
         &fill::images("attack.resnet18", 4, 32, 32),
     );
 }

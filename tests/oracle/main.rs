@@ -1,9 +1,10 @@
-//! Parity in float64 with PyTorch, torchvision, torchattacks, foolbox and numpy. The numbers in
-//! `*.json` beside this file name the programs that made them; weights and images come from a
-//! closed form (`fill.rs`). Each tolerance is the one that the reference measured between
-//! machines, threads and instruction sets, with room of several decimal digits.
+//! Parity in float64 with PyTorch, torchvision, torchattacks, foolbox, AutoAttack and
+//! numpy. The numbers in `*.json` beside this file name the programs that made them; weights and
+//! images come from a closed form (`fill.rs`). Each tolerance is the one that the reference
+//! measured between machines, threads and instruction sets, with room of several decimal digits.
 
 mod attacks;
+mod autoattack;
 mod fill;
 mod labels;
 mod metrics;

@@ -1,5 +1,7 @@
 //! The domain `attack`: attacks and random transformations as values.
 
+mod autoattack;
+
 use super::data::Batch;
 use super::host::Host;
 use super::{RhaiResultOf, callback, options};
@@ -50,6 +52,7 @@ impl Attack {
 pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
     module.set_custom_type::<Attack>("attack");
+    combine_with_exported_module!(&mut module, "autoattack", autoattack::functions);
     module
 }
 
@@ -66,7 +69,7 @@ pub mod functions {
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
     /// - `targeted` (default false): go towards the class `y` instead of away from it
     /// - `loss` (default `"cross_entropy"`): or `"margin"`, the largest other logit minus the
-    ///   label's
+    ///   label's, or `"dlr"`, the margin in units of the distance between logits (see `apgd`)
     /// - `convention` (default `"pixel"`): `"la2024"` sets the next four options, and `step_size`
     ///   0.01, as the notebook of arXiv 2408.01977 does
     /// - `eps_space` (default `"pixel"`): `"normalized"` measures eps after the model's

@@ -1,0 +1,227 @@
+//! What all attacks share, on a classifier with many local maxima.
+
+use super::*;
+use crate::torch::{Like, generator, manual_seed, rand, randn};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+const EPS: f64 = 0.02;
+const NORMS: [Norm; 2] = [Norm::Linf, Norm::L2];
+
+/// An attack by its name, with few steps.
+fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
+    let eps = match norm {
+        Norm::Linf => EPS,
+        Norm::L2 => 10.0 * EPS,
+    };
+    let options = |more: Value| {
+        let mut options = json!({ "eps": eps, "norm": norm });
+        for (key, value) in more.as_object().expect("a map") {
+            options[key] = value.clone();
+        }
+        options
+    };
+    fn of<T: serde::de::DeserializeOwned>(options: Value) -> T {
+        serde_json::from_value(options).expect("the options are right")
+    }
+    let few = || options(json!({ "steps": 8, "restarts": restarts }));
+    match name {
+        "fgsm" => Rc::new(of::<Fgsm>(options(json!({})))),
+        "pgd" => Rc::new(Pgd::new(of(few())).expect("the options are right")),
+        "apgd" => Rc::new(of::<Apgd>(few())),
+        "apgd_dlr" => {
+            let mut options = few();
+            options["loss"] = "dlr".into();
+            Rc::new(of::<Apgd>(options))
+        }
+        "apgd_t" => Rc::new(of::<ApgdT>(few())),
+        "fab" => {
+            let mut options = few();
+            options["targets"] = 0.into();
+            Rc::new(of::<Fab>(options))
+        }
+        "fab_t" => Rc::new(of::<Fab>(few())),
+        "square" => {
+            let options = options(json!({ "queries": 30, "restarts": restarts }));
+            Rc::new(of::<Square>(options))
+        }
+        "autoattack" => {
+            let options = options(json!({ "steps": 8, "queries": 20 }));
+            Rc::new(AutoAttack::new(of(options), BTreeMap::new()).expect("the options are right"))
+        }
+        _ => unreachable!("{name}"),
+    }
+}
+
+const ALL: [&str; 9] = [
+    "fgsm",
+    "pgd",
+    "apgd",
+    "apgd_dlr",
+    "apgd_t",
+    "fab",
+    "fab_t",
+    "square",
+    "autoattack",
+];
+
+struct Problem {
+    weight: Tensor,
+    x: Tensor,
+    y: Tensor,
+}
+
+impl Problem {
+    fn new() -> Result<Self> {
+        manual_seed(7);
+        let like = Like {
+            dtype: Dtype::Float64,
+            ..Like::default()
+        };
+        let mut problem = Problem {
+            weight: randn(&[3 * 6 * 6, 5], like)?,
+            x: rand(&[16, 3, 6, 6], like)?,
+            y: Tensor::from_i64(&[0; 16], &[16])?,
+        };
+        let logits = problem.classifier().logits(&problem.x)?;
+        problem.y = logits.argmax(1, false)?;
+        Ok(problem)
+    }
+
+    fn classifier(&self) -> Classifier<'_> {
+        Classifier::new(|x| {
+            let flat = x.reshape(&[x.shape()[0], -1])?;
+            flat.mul(9.0)?.sin()?.matmul(&self.weight)
+        })
+    }
+
+    fn attacked(&self, attack: &dyn Attack, draws: &Draws) -> Result<Tensor> {
+        attack.perturb(&self.classifier(), &self.x, &self.y, draws)
+    }
+
+    fn broken(&self, x_adv: &Tensor) -> Result<i64> {
+        let predicted = self.classifier().logits(x_adv)?.argmax(1, false)?;
+        predicted.ne(&self.y)?.count_nonzero()
+    }
+}
+
+#[test]
+fn shape_range_eps_and_determinism() -> Result<()> {
+    let _guard = generator();
+    let problem = Problem::new()?;
+    for norm in NORMS {
+        for name in ALL {
+            let attack = attack(name, norm, 2);
+            let what = format!("{name} {norm:?}");
+            let eps = attack.options()["eps"].as_f64().expect("a number");
+            manual_seed(3);
+            let x_adv = problem.attacked(&*attack, &Draws::of_batch())?;
+            assert_eq!(x_adv.shape(), problem.x.shape(), "{what}");
+            assert_eq!(x_adv.dtype()?, problem.x.dtype()?, "{what}");
+            assert!(!x_adv.requires_grad(), "{what}");
+            let (low, high) = (x_adv.amin()?.item()?, x_adv.amax()?.item()?);
+            assert!(low >= 0.0 && high <= 1.0, "{what}: {low} .. {high}");
+            let size = norm.size(&x_adv.sub(&problem.x)?)?.amax()?.item()?;
+            assert!(size > 0.0 && size <= eps * (1.0 + 1e-9), "{what}: {size}");
+            assert!(problem.broken(&x_adv)? > 0, "{what}");
+            manual_seed(3);
+            let again = problem.attacked(&*attack, &Draws::of_batch())?;
+            assert!(again.equal(&x_adv)?, "{what}: not the same again");
+        }
+    }
+    Ok(())
+}
+
+/// Drawn for each example, the result is the same in whatever batch it comes.
+#[test]
+fn an_example_is_attacked_alike_in_every_batch() -> Result<()> {
+    let _guard = generator();
+    let problem = Problem::new()?;
+    for name in ALL {
+        let attack = attack(name, Norm::Linf, 2);
+        let examples: Vec<usize> = (10..26).collect();
+        let all = problem.attacked(&*attack, &Draws::of_examples(1, "test", &examples))?;
+        let part = Problem {
+            weight: problem.weight.clone(),
+            x: problem.x.narrow(0, 5, 4)?,
+            y: problem.y.narrow(0, 5, 4)?,
+        };
+        let few = part.attacked(&*attack, &Draws::of_examples(1, "test", &examples[5..9]))?;
+        assert!(few.all_close(&all.narrow(0, 5, 4)?, 0.0, 1e-9)?, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn more_restarts_never_break_fewer() -> Result<()> {
+    let _guard = generator();
+    let problem = Problem::new()?;
+    for norm in NORMS {
+        for name in [
+            "pgd", "apgd", "apgd_dlr", "apgd_t", "fab", "fab_t", "square",
+        ] {
+            let mut before = 0;
+            for restarts in 1..4 {
+                manual_seed(11);
+                let attack = attack(name, norm, restarts);
+                let x_adv = problem.attacked(&*attack, &Draws::of_batch())?;
+                let broken = problem.broken(&x_adv)?;
+                assert!(broken >= before, "{name} {norm:?}: {before}, then {broken}");
+                before = broken;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn more_attacks_never_break_fewer() -> Result<()> {
+    let _guard = generator();
+    let problem = Problem::new()?;
+    for norm in NORMS {
+        let eps = attack("fgsm", norm, 1).options()["eps"].clone();
+        let mut before = 0;
+        for count in 1..=5 {
+            let names = &["square", "own", "fab", "apgd-ce", "apgd-t"][..count];
+            let own = BTreeMap::from([(1, attack("fgsm", norm, 1))]);
+            let options = json!({
+                "eps": eps, "norm": norm, "version": "custom", "attacks": names, "steps": 4,
+                "queries": 10,
+            });
+            let options = serde_json::from_value(options).expect("the options are right");
+            let attack = AutoAttack::new(options, own)?;
+            manual_seed(11);
+            let draws = Draws::of_batch();
+            let (x, y) = (&problem.x, &problem.y);
+            let outcome = attack.perturb_in_stages(&problem.classifier(), x, y, &draws)?;
+            let broken = problem.broken(&outcome.x_adv)?;
+            assert!(
+                broken >= before,
+                "{count} {norm:?}: {before}, then {broken}"
+            );
+            before = broken;
+            let mut shares = outcome.robust_accuracy.iter().map(|(_, share)| *share);
+            assert!(shares.clone().is_sorted_by(|a, b| a >= b));
+            assert_eq!(shares.next_back(), Some(1.0 - broken as f64 / 16.0));
+        }
+    }
+    Ok(())
+}
+
+/// What an attack of another threat model finds does not count.
+#[test]
+fn a_part_beyond_eps_does_not_count() -> Result<()> {
+    let _guard = generator();
+    let problem = Problem::new()?;
+    let wide: Fgsm = serde_json::from_value(json!({ "eps": 0.3 })).expect("right");
+    let options = json!({ "eps": 1e-4, "version": "custom", "attacks": ["own"] });
+    let options = serde_json::from_value(options).expect("right");
+    let attack = AutoAttack::new(
+        options,
+        BTreeMap::from([(0, Rc::new(wide) as Rc<dyn Attack>)]),
+    )?;
+    let x_adv = problem.attacked(&attack, &Draws::of_batch())?;
+    assert!(x_adv.equal(&problem.x)?);
+    Ok(())
+}
