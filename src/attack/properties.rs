@@ -46,15 +46,15 @@ fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
             let options = options(json!({ "queries": 30, "restarts": restarts }));
             Rc::new(of::<Square>(options))
         }
-        "autoattack" => {
-            let options = options(json!({ "steps": 8, "queries": 20 }));
+        "standard" | "plus" | "rand" => {
+            let options = options(json!({ "version": name, "steps": 8, "queries": 20 }));
             Rc::new(AutoAttack::new(of(options), BTreeMap::new()).expect("the options are right"))
         }
         _ => unreachable!("{name}"),
     }
 }
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 11] = [
     "fgsm",
     "pgd",
     "apgd",
@@ -63,7 +63,9 @@ const ALL: [&str; 9] = [
     "fab",
     "fab_t",
     "square",
-    "autoattack",
+    "standard",
+    "plus",
+    "rand",
 ];
 
 struct Problem {
