@@ -55,16 +55,7 @@ fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
 }
 
 const ALL: [&str; 11] = [
-    "fgsm",
-    "pgd",
-    "apgd",
-    "apgd_dlr",
-    "apgd_t",
-    "fab",
-    "fab_t",
-    "square",
-    "standard",
-    "plus",
+    "fgsm", "pgd", "apgd", "apgd_dlr", "apgd_t", "fab", "fab_t", "square", "standard", "plus",
     "rand",
 ];
 
