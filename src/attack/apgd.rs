@@ -5,10 +5,10 @@ use super::ascent::{Ascent, Goal};
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
 use super::pgd::check_eps;
-use super::space::{Clip, EpsSpace};
-use super::survivors::{Found, Survivors};
+use super::space::EpsSpace;
+use super::survivors::{Found, after};
 use super::victim::Victim;
-use super::{Attack, Classifier, Draws, Mode, check_batch};
+use super::{Attack, Classifier, Draws, Mode};
 use crate::torch::Tensor;
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
@@ -140,23 +140,18 @@ impl Attack for Apgd {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor> {
-        check_batch("apgd", x, y)?;
-        let x = x.detach()?;
-        if self.eps == 0.0 || x.numel() == 0 {
-            return Ok(x);
-        }
-        Clip::default().check(&x)?;
         let victim = Victim {
             classifier,
             outputs: self.outputs,
         };
-        let mut survivors = Survivors::of(&victim, &x, y)?;
-        for _ in 0..self.restarts {
-            survivors.attack(draws, |x, y, draws| {
-                self.climb(&victim, Goal::Away(self.loss), x, y, draws)
-            })?;
-        }
-        Ok(survivors.images())
+        after("apgd", self.eps, &victim, (x, y), |survivors| {
+            for _ in 0..self.restarts {
+                survivors.attack(draws, |x, y, draws| {
+                    self.climb(&victim, Goal::Away(self.loss), x, y, draws)
+                })?;
+            }
+            Ok(())
+        })
     }
 
     fn mode(&self) -> Mode {

@@ -5,10 +5,9 @@ use super::apgd::{Apgd, check_count, hundred, one, three_quarters};
 use super::ascent::Goal;
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
-use super::space::Clip;
-use super::survivors::Survivors;
+use super::survivors::after;
 use super::victim::Victim;
-use super::{Attack, Classifier, Draws, Mode, check_batch};
+use super::{Attack, Classifier, Draws, Mode};
 use crate::Result;
 use crate::torch::{Tensor, no_grad};
 use serde::{Deserialize, Serialize};
@@ -79,27 +78,22 @@ impl Attack for ApgdT {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor> {
-        check_batch("apgd_t", x, y)?;
-        let x = x.detach()?;
-        if self.eps == 0.0 || x.numel() == 0 {
-            return Ok(x);
-        }
-        Clip::default().check(&x)?;
         let victim = Victim {
             classifier,
             outputs: self.outputs,
         };
         let ascent = self.untargeted();
-        let mut survivors = Survivors::of(&victim, &x, y)?;
-        for rank in survivors.target_ranks(self.targets) {
-            for _ in 0..self.restarts {
-                survivors.attack(draws, |x, y, draws| {
-                    let target = no_grad(|| victim.sight(x)?.ranked(rank))?;
-                    ascent.climb(&victim, Goal::Towards(target), x, y, draws)
-                })?;
+        after("apgd_t", self.eps, &victim, (x, y), |survivors| {
+            for rank in survivors.target_ranks(self.targets) {
+                for _ in 0..self.restarts {
+                    survivors.attack(draws, |x, y, draws| {
+                        let target = no_grad(|| victim.sight(x)?.ranked(rank))?;
+                        ascent.climb(&victim, Goal::Towards(target), x, y, draws)
+                    })?;
+                }
             }
-        }
-        Ok(survivors.images())
+            Ok(())
+        })
     }
 
     fn mode(&self) -> Mode {

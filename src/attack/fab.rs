@@ -9,10 +9,10 @@ use super::hyperplane::step_onto;
 use super::norm::Norm;
 use super::objective::{Outputs, column};
 use super::pgd::check_eps;
-use super::space::{Clip, EpsSpace};
-use super::survivors::{Found, Survivors, rows};
+use super::space::EpsSpace;
+use super::survivors::{Found, after, rows};
 use super::victim::Victim;
-use super::{Attack, Classifier, Draws, Mode, check_batch};
+use super::{Attack, Classifier, Draws, Mode};
 use crate::torch::{Index, Tensor, cat, no_grad, with_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
@@ -308,33 +308,28 @@ impl Attack for Fab {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor> {
-        check_batch("fab", x, y)?;
-        let x = x.detach()?;
-        if self.eps == 0.0 || x.numel() == 0 {
-            return Ok(x);
-        }
-        Clip::default().check(&x)?;
         let victim = Victim {
             classifier,
             outputs: self.outputs,
         };
-        let mut survivors = Survivors::of(&victim, &x, y)?;
-        let ranks: Vec<Option<i64>> = match self.targets {
-            0 => vec![None],
-            targets => survivors.target_ranks(targets).map(Some).collect(),
-        };
-        for rank in ranks {
-            for restart in 0..self.restarts {
-                survivors.attack(draws, |x, y, draws| {
-                    let start = match restart {
-                        0 => x.clone(),
-                        _ => self.random_start(x, draws)?,
-                    };
-                    no_grad(|| self.approach(&victim, rank, x, y, start))
-                })?;
+        after("fab", self.eps, &victim, (x, y), |survivors| {
+            let ranks: Vec<Option<i64>> = match self.targets {
+                0 => vec![None],
+                targets => survivors.target_ranks(targets).map(Some).collect(),
+            };
+            for rank in ranks {
+                for restart in 0..self.restarts {
+                    survivors.attack(draws, |x, y, draws| {
+                        let start = match restart {
+                            0 => x.clone(),
+                            _ => self.random_start(x, draws)?,
+                        };
+                        no_grad(|| self.approach(&victim, rank, x, y, start))
+                    })?;
+                }
             }
-        }
-        Ok(survivors.images())
+            Ok(())
+        })
     }
 
     fn mode(&self) -> Mode {

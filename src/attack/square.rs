@@ -6,11 +6,11 @@ use super::apgd::{check_count, one};
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
 use super::pgd::check_eps;
-use super::space::{Clip, EpsSpace};
+use super::space::EpsSpace;
 use super::squares::{first, next, side};
-use super::survivors::{Found, Survivors, rows};
+use super::survivors::{Found, after, rows};
 use super::victim::Victim;
-use super::{Attack, Classifier, Draws, Mode, check_batch};
+use super::{Attack, Classifier, Draws, Mode};
 use crate::torch::{Index, Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
@@ -150,34 +150,29 @@ impl Attack for Square {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor> {
-        check_batch("square", x, y)?;
-        let x = x.detach()?;
-        if self.eps == 0.0 || x.numel() == 0 {
-            return Ok(x);
-        }
-        ensure!(
-            x.ndim() == 4,
-            "square: `x` must be images [n, c, h, w], got {}",
-            x.signature()
-        );
-        let smallest = x.shape()[2].min(x.shape()[3]);
-        ensure!(
-            self.norm == Norm::Linf || smallest >= 5,
-            "square: in L2 images must be at least 5 x 5, got {}",
-            x.signature()
-        );
-        Clip::default().check(&x)?;
         let victim = Victim {
             classifier,
             outputs: self.outputs,
         };
-        let mut survivors = Survivors::of(&victim, &x, y)?;
-        for _ in 0..self.restarts {
-            survivors.attack(draws, |x, y, draws| {
-                no_grad(|| self.search(&victim, x, y, draws))
-            })?;
-        }
-        Ok(survivors.images())
+        after("square", self.eps, &victim, (x, y), |survivors| {
+            ensure!(
+                x.ndim() == 4,
+                "square: `x` must be images [n, c, h, w], got {}",
+                x.signature()
+            );
+            let smallest = x.shape()[2].min(x.shape()[3]);
+            ensure!(
+                self.norm == Norm::Linf || smallest >= 5,
+                "square: in L2 images must be at least 5 x 5, got {}",
+                x.signature()
+            );
+            for _ in 0..self.restarts {
+                survivors.attack(draws, |x, y, draws| {
+                    no_grad(|| self.search(&victim, x, y, draws))
+                })?;
+            }
+            Ok(())
+        })
     }
 
     fn mode(&self) -> Mode {

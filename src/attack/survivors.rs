@@ -1,4 +1,6 @@
-use super::{Draws, victim::Victim};
+use super::space::Clip;
+use super::victim::Victim;
+use super::{Draws, check_batch};
 use crate::Result;
 use crate::torch::{Index, Tensor, no_grad};
 
@@ -71,6 +73,30 @@ impl<'a> Survivors<'a> {
     pub fn images(self) -> Tensor {
         self.x_adv
     }
+}
+
+/// The images of a batch after `attacks` on those that are classified rightly; `what` is the
+/// attack's name in errors. With an `eps` of 0 there is nothing to change.
+///
+/// # Errors
+/// `Invalid` for a misshapen batch, pixels out of [0, 1], a class that does not exist; whatever
+/// the attacks raise.
+pub fn after(
+    what: &str,
+    eps: f64,
+    victim: &Victim,
+    (x, y): (&Tensor, &Tensor),
+    attacks: impl FnOnce(&mut Survivors) -> Result<()>,
+) -> Result<Tensor> {
+    check_batch(what, x, y)?;
+    let x = x.detach()?;
+    if eps == 0.0 || x.numel() == 0 {
+        return Ok(x);
+    }
+    Clip::default().check(&x)?;
+    let mut survivors = Survivors::of(victim, &x, y)?;
+    attacks(&mut survivors)?;
+    Ok(survivors.images())
 }
 
 /// Where `mask` is true, int64 `[m]`.

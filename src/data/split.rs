@@ -9,7 +9,7 @@ use crate::{Error, Result, seed};
 use rand::seq::SliceRandom;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Where images and labels come from. Loading the same index twice gives the same image.
 pub(super) trait Source: Send + Sync {
@@ -50,6 +50,8 @@ pub struct Split {
     source: Arc<dyn Source>,
     /// The images before any corruption.
     original: Arc<dyn Source>,
+    /// What `data_set` says, once it was asked; whatever part or corruption of it is looked at.
+    identity: Arc<OnceLock<String>>,
     /// The position of each image in `source`.
     chosen: Arc<[usize]>,
     classes: usize,
@@ -75,6 +77,7 @@ impl Split {
             name,
             chosen: (0..source.len()).collect(),
             original: source.clone(),
+            identity: Arc::default(),
             source,
             classes,
             fit,
@@ -224,6 +227,9 @@ impl Split {
     pub fn data_set(&self) -> Result<String> {
         /// Enough to notice images that were made or resized in another way.
         const LOOKED_AT: usize = 8;
+        if let Some(known) = self.identity.get() {
+            return Ok(known.clone());
+        }
         let n = self.original.len();
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{} {} {n}", self.name, self.classes).as_bytes());
@@ -234,7 +240,8 @@ impl Split {
         for position in (0..n).step_by(n.div_ceil(LOOKED_AT).max(1)) {
             hasher.update(self.original.load(position)?.pixels());
         }
-        Ok(hasher.finalize().to_hex().to_string())
+        let identity = hasher.finalize().to_hex().to_string();
+        Ok(self.identity.get_or_init(|| identity).clone())
     }
 
     /// A hash of what decides these images: the data set, which of its images, their correct

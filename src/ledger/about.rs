@@ -1,5 +1,8 @@
 //! What the rows of a ledger are of.
 
+use crate::Result;
+use crate::data::Split;
+use crate::nn::Model;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -43,6 +46,43 @@ pub struct About {
 }
 
 impl About {
+    /// What a model's rows on `images` are of, under names that nobody chose: `model`, and the
+    /// condition by the corruption, the attack and the split. `attack` is the threat model, with
+    /// the attack's name as `attack`.
+    ///
+    /// # Errors
+    /// `Invalid` with the file of an image that cannot be decoded.
+    pub fn of(
+        model: &Model,
+        images: &Split,
+        class_names: &[String],
+        attack: Option<Value>,
+        seed: u64,
+    ) -> Result<Self> {
+        let under = images.condition();
+        Ok(About {
+            model: "model".to_owned(),
+            condition: condition_name(attack.as_ref(), images),
+            kind: match (&attack, under) {
+                (Some(_), _) => Kind::Attack,
+                (None, Some(_)) => Kind::Corruption,
+                (None, None) => Kind::Clean,
+            },
+            eps: attack.as_ref().and_then(|it| it["eps"].as_f64()),
+            attack,
+            corruption: under.map(|it| it.corruption.name().to_owned()),
+            severity: under.map(|it| it.severity),
+            class_names: class_names.to_vec(),
+            images: images.len(),
+            real: images.has_several_correct(),
+            seed,
+            dtype: model.dtype()?.to_string(),
+            weights: model.fingerprint()?,
+            data_set: images.data_set()?,
+            data: images.fingerprint()?,
+        })
+    }
+
     /// The names of the fields in which two differ.
     pub fn differences(&self, other: &About) -> Vec<String> {
         let fields = |it: &About| match serde_json::to_value(it) {
@@ -55,4 +95,26 @@ impl About {
             .filter(|(key, value)| others.get(key) != Some(value));
         differing.map(|(key, _)| key).collect()
     }
+}
+
+/// What a condition is called that nobody named: the corruption, the attack with what says how
+/// strong it is, and the split unless it is that for tests.
+fn condition_name(attack: Option<&serde_json::Value>, images: &Split) -> String {
+    let under = images.condition();
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(under.map(|it| format!("{} {}", it.corruption.name(), it.severity)));
+    if let Some(attack) = attack {
+        parts.push(attack["attack"].as_str().unwrap_or("attack").to_owned());
+        for strength in ["eps", "std", "sigma", "amount", "degrees"] {
+            if let Some(value) = attack[strength].as_f64() {
+                parts.push(format!("{strength} {value}"));
+            }
+        }
+        parts.extend((attack["norm"] == "l2").then(|| "l2".to_owned()));
+    }
+    if parts.is_empty() {
+        parts.push("clean".to_owned());
+    }
+    parts.extend((images.name() != "test").then(|| images.name().to_owned()));
+    parts.join(", ")
 }

@@ -8,6 +8,7 @@
 mod class_table;
 mod clock;
 pub(crate) mod csv;
+mod guards;
 mod ledgers;
 mod lock;
 mod machine;

@@ -2,6 +2,7 @@
 
 use super::class_table::ClassTable;
 use super::clock::utc;
+use super::guards::{check_unchanged, claim, refuse_links, refuse_used};
 use super::ledgers::{Ledgers, Opened};
 use super::lock::Lock;
 use super::machine::Machine;
@@ -15,7 +16,7 @@ use crate::metrics::Evaluation;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 const RECORD: &str = manifest::FILE;
 const METRICS: &str = "metrics.csv";
 const CLASSES: &str = "classes.csv";
-const SCRIPT: &str = "script";
+pub(super) const SCRIPT: &str = "script";
 const TENSORBOARD: &str = "tensorboard";
 const GALLERY: &str = "gallery";
 /// What every record has, whatever the script does.
@@ -364,76 +365,6 @@ impl Drop for Record {
         let unknown = Ending::Failed("the run ended without saying how".to_owned());
         // There is nobody left to tell.
         let _ = self.end(unknown);
-    }
-}
-
-/// Refuses a source that an earlier run had with another text: its rows would be of two scripts.
-fn check_unchanged(folder: &Path, then: &BTreeMap<String, String>, source: &Source) -> Result<()> {
-    let (path, hash) = source.hashed();
-    ensure!(
-        then.get(&path).is_none_or(|then| *then == hash),
-        "{path} has changed since this run began; restore it from the copy in {}, or start a new \
-         run",
-        folder.join(SCRIPT).display()
-    );
-    Ok(())
-}
-
-/// Refuses links in the parts of a record that are written below, which may come from others.
-fn refuse_links(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(|error| Error::io(folder, &error))? {
-        let entry = entry.map_err(|error| Error::io(folder, &error))?;
-        let path = entry.path();
-        let kind = entry
-            .file_type()
-            .map_err(|error| Error::io(&path, &error))?;
-        ensure!(
-            !kind.is_symlink(),
-            "{}: a link in the folder of a run is not written through; remove it",
-            path.display()
-        );
-        if kind.is_dir() {
-            refuse_links(&path)?;
-        }
-    }
-    Ok(())
-}
-
-fn refuse_used(folder: &Path) -> Result<()> {
-    let mut entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::io(folder, &error)),
-    };
-    if entries.next().is_none() {
-        return Ok(());
-    }
-    let shown = folder.display();
-    let Ok(text) = fs::read_to_string(folder.join(RECORD)) else {
-        bail!("{shown} must be a new or an empty folder to hold a run's record, but is not empty");
-    };
-    let Ok(other) = serde_json::from_str::<Recorded>(&text) else {
-        bail!("{shown} already holds a run's record; choose another folder or remove this one");
-    };
-    bail!(
-        "{shown} already holds the record of a run ({}started {}, {}); choose another folder or \
-         remove this one",
-        other.script.map_or(String::new(), |script| script + ", "),
-        other.started,
-        other.status
-    )
-}
-
-/// Of two runs that found the same folder empty, one gets it.
-fn claim(folder: &Path) -> Result<()> {
-    let path = folder.join(RECORD);
-    match File::create_new(&path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
-            "{} already holds a run's record; choose another folder or remove this one",
-            folder.display()
-        ),
-        Err(error) => Err(Error::io(&path, &error)),
-        Ok(_) => Ok(()),
     }
 }
 

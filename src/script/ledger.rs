@@ -7,8 +7,7 @@ use super::run::Evaluation;
 use super::{RhaiResultOf, options};
 use crate::Result;
 use crate::attack::Norm;
-use crate::data::Split as Images;
-use crate::ledger::{self, About, Judged, Kind, Row, judge};
+use crate::ledger::{self, About, Judged, Row, judge};
 use crate::nn::Model;
 use crate::report::{GalleryExample, write_gallery};
 use crate::torch::Tensor;
@@ -89,28 +88,6 @@ fn threat(host: &Host, given: Option<Dynamic>) -> RhaiResultOf<Option<serde_json
     }
 }
 
-/// What a condition is called that nobody named: the corruption, the attack with what says how
-/// strong it is, and the split unless it is that for tests.
-fn condition_name(attack: Option<&serde_json::Value>, images: &Images) -> String {
-    let under = images.condition();
-    let mut parts: Vec<String> = Vec::new();
-    parts.extend(under.map(|it| format!("{} {}", it.corruption.name(), it.severity)));
-    if let Some(attack) = attack {
-        parts.push(attack["attack"].as_str().unwrap_or("attack").to_owned());
-        for strength in ["eps", "std", "sigma", "amount", "degrees"] {
-            if let Some(value) = attack[strength].as_f64() {
-                parts.push(format!("{strength} {value}"));
-            }
-        }
-        parts.extend((attack["norm"] == "l2").then(|| "l2".to_owned()));
-    }
-    if parts.is_empty() {
-        parts.push("clean".to_owned());
-    }
-    parts.extend((images.name() != "test").then(|| images.name().to_owned()));
-    parts.join(", ")
-}
-
 fn judged(
     context: &NativeCallContext,
     ledger: &Ledger,
@@ -187,35 +164,17 @@ pub mod functions {
         let host = Host::of(&context);
         let attack = threat(&host, options.insert("attack".into(), Dynamic::UNIT))?;
         let naming: Naming = options::read("ledger", options)?;
-        let images = split.images();
-        let under = images.condition();
-        let corruption = under.map(|it| it.corruption.name().to_owned());
-        let severity = under.map(|it| it.severity);
-        let condition = match naming.condition.is_empty() {
-            true => condition_name(attack.as_ref(), images),
-            false => naming.condition,
-        };
-        let about = About {
-            model: naming.name,
-            condition,
-            kind: match (&attack, under) {
-                (Some(_), _) => Kind::Attack,
-                (None, Some(_)) => Kind::Corruption,
-                (None, None) => Kind::Clean,
-            },
-            eps: attack.as_ref().and_then(|it| it["eps"].as_f64()),
+        let mut about = About::of(
+            &model,
+            split.images(),
+            split.class_names(),
             attack,
-            corruption,
-            severity,
-            class_names: split.class_names().to_vec(),
-            images: images.len(),
-            real: images.has_several_correct(),
-            seed: host.seed(),
-            dtype: model.dtype()?.to_string(),
-            weights: model.fingerprint()?,
-            data_set: images.data_set()?,
-            data: images.fingerprint()?,
-        };
+            host.seed(),
+        )?;
+        about.model = naming.name;
+        if !naming.condition.is_empty() {
+            about.condition = naming.condition;
+        }
         Ok(Ledger::of(host.ledger(about)?))
     }
 
