@@ -1,6 +1,8 @@
 //! Attacks and random transformations of images. Each sees a classifier as a function from
 //! pixels in [0, 1] to logits, so it works on any.
 
+mod adam;
+mod aim;
 mod apgd;
 mod apgd_t;
 mod ascent;
@@ -9,9 +11,13 @@ mod ball;
 mod blur;
 mod brightness;
 mod classifier;
+mod cw;
+mod ddn;
+mod deepfool;
 mod draws;
 mod fab;
 mod fgsm;
+mod fmn;
 mod gaussian_noise;
 mod hyperplane;
 mod landscape;
@@ -20,10 +26,13 @@ mod norm;
 mod objective;
 mod outcome;
 mod pgd;
+#[cfg(test)]
+mod planes;
 mod presets;
 #[cfg(test)]
 mod properties;
 mod rotation;
+mod smallest;
 mod space;
 mod square;
 mod squares;
@@ -39,9 +48,13 @@ pub use ball::linf_step;
 pub use blur::Blur;
 pub use brightness::Brightness;
 pub use classifier::Classifier;
+pub use cw::Cw;
+pub use ddn::Ddn;
+pub use deepfool::DeepFool;
 pub use draws::Draws;
 pub use fab::Fab;
 pub use fgsm::Fgsm;
+pub use fmn::Fmn;
 pub use gaussian_noise::GaussianNoise;
 pub use landscape::Objective;
 pub use norm::Norm;

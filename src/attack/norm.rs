@@ -39,6 +39,19 @@ impl Norm {
         }
     }
 
+    /// The same with a radius for each image, `[n]`.
+    pub fn project_each(self, delta: &Tensor, eps: &Tensor) -> Result<Tensor> {
+        let eps = eps.broadcast_to_examples(delta)?;
+        match self {
+            Norm::Linf => delta.clamp_between(&eps.neg()?, &eps),
+            Norm::L2 => {
+                let length = delta.norm_each(2.0)?.clamp_min(SHORTEST)?;
+                let factor = eps.div(length.broadcast_to_examples(delta)?)?;
+                delta.mul(factor.clamp_max(1.0)?)
+            }
+        }
+    }
+
     /// A random perturbation within `eps`: uniform, or (L2) in a uniform direction with a
     /// uniform length. Drawn as torchattacks draws.
     pub fn random(self, like: &Tensor, eps: f64, draws: &Draws) -> Result<Tensor> {

@@ -2,6 +2,7 @@
 
 mod autoattack;
 mod family;
+mod minimal;
 
 use super::data::Batch;
 use super::host::Host;
@@ -55,6 +56,7 @@ pub fn module() -> rhai::Module {
     module.set_custom_type::<Attack>("attack");
     combine_with_exported_module!(&mut module, "autoattack", autoattack::functions);
     combine_with_exported_module!(&mut module, "family", family::functions);
+    combine_with_exported_module!(&mut module, "minimal", minimal::functions);
     module
 }
 
