@@ -66,6 +66,21 @@ impl Norm {
         }
     }
 
+    /// A perturbation that is uniform in the ball: in L2 its length is `eps` times the d-th root
+    /// of a uniform number, d being the number of entries.
+    pub fn uniform(self, like: &Tensor, eps: f64, draws: &Draws) -> Result<Tensor> {
+        match self {
+            Norm::Linf => draws.uniform(like, -eps, eps),
+            Norm::L2 => {
+                let direction = draws.normal(like, 0.0, 1.0)?;
+                let norms = direction.norm_each(2.0)?.broadcast_to_examples(like)?;
+                let entries = like.numel() as f64 / like.dim(0)? as f64;
+                let share = draws.uniform(&norms, 0.0, 1.0)?.pow(1.0 / entries)?;
+                direction.mul(share.div(norms)?.mul(eps)?)
+            }
+        }
+    }
+
     /// The norm of each image's perturbation, `[n]`.
     pub fn size(self, delta: &Tensor) -> Result<Tensor> {
         match self {

@@ -1,6 +1,7 @@
 //! The domain `attack`: attacks and random transformations as values.
 
 mod autoattack;
+mod baselines;
 mod family;
 mod minimal;
 
@@ -55,6 +56,7 @@ pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
     module.set_custom_type::<Attack>("attack");
     combine_with_exported_module!(&mut module, "autoattack", autoattack::functions);
+    combine_with_exported_module!(&mut module, "baselines", baselines::functions);
     combine_with_exported_module!(&mut module, "family", family::functions);
     combine_with_exported_module!(&mut module, "minimal", minimal::functions);
     module
