@@ -9,9 +9,21 @@ use super::files::{Checker, Problem};
 use super::options::Entries;
 use rhai::{AST, Dynamic, FnPtr, Map, Position};
 
+/// What kind of function takes the options.
+pub(super) struct Kind {
+    /// An attack of the host, which can be asked.
+    pub native: bool,
+    /// `eps` is an L-infinity radius unless `norm` says otherwise.
+    pub linf: bool,
+}
+
 /// The defaults of a script's parameters.
 pub(super) fn check_parameters(entries: &Entries, constants: &Constants, found: &mut Vec<Problem>) {
-    let threat = Threat { entries, constants };
+    let threat = Threat {
+        entries,
+        constants,
+        linf: true,
+    };
     found.extend(threat.integer_eps(Severity::Warning));
     found.extend(threat.suspicious());
 }
@@ -22,11 +34,17 @@ pub(super) fn check_options(
     call: &Call,
     entries: &Entries,
     constants: &Constants,
-    native_attack: bool,
+    kind: Kind,
     found: &mut Vec<Problem>,
 ) {
-    let threat = Threat { entries, constants };
-    if native_attack && let Some(message) = threat.refusal(checker, call) {
+    let threat = Threat {
+        entries,
+        constants,
+        linf: kind.linf,
+    };
+    if kind.native
+        && let Some(message) = threat.refusal(checker, call)
+    {
         let named = entries
             .iter()
             .find(|(key, _)| message.contains(&format!("`{}`", key.name)));
@@ -38,7 +56,7 @@ pub(super) fn check_options(
         });
         return;
     }
-    let severity = if native_attack {
+    let severity = if kind.native {
         Severity::Error
     } else {
         Severity::Warning
@@ -51,6 +69,7 @@ pub(super) fn check_options(
 struct Threat<'a> {
     entries: &'a Entries,
     constants: &'a Constants,
+    linf: bool,
 }
 
 impl Threat<'_> {
@@ -104,7 +123,9 @@ impl Threat<'_> {
                 message,
             });
         };
-        let in_pixels = self.is_default("norm", "linf")
+        let given = self.entries.iter().any(|(key, _)| key.name == "norm");
+        let in_pixels = (self.linf || given)
+            && self.is_default("norm", "linf")
             && self.is_default("eps_space", "pixel")
             && self.is_default("convention", "pixel");
         let eps = self.float("eps");
