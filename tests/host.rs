@@ -788,6 +788,7 @@ mod check {
             "pgd(#{ eps: 0.03, steps: 10, step_size: 0.003 });".into(),
             "pgd(#{ eps: 2.0, steps: 10, norm: \"l2\" });".into(),
             "cw(#{ eps: 2.0, steps: 10 });".into(),
+            "rfgsm(#{ eps: 0.02, steps: 1, step_size: 0.01 });".into(),
             "deepfool(#{ eps: 2.0 });\nfmn(#{ steps: 5 });".into(),
             "let e = 0.1;\ne = 8;\npgd(#{ eps: e, steps: 3 });".into(),
             "try { pgd(#{ eps: 8, steps: 3 }); } catch { }".into(),

@@ -3,6 +3,7 @@
 use super::Classifier;
 use super::objective::{Loss, Outputs};
 use super::victim::{Sight, Victim};
+use super::worst::Run;
 use crate::Result;
 use crate::torch::{Tensor, no_grad};
 
@@ -52,6 +53,18 @@ impl<'a> Aim<'a> {
     /// [`reached`](Self::reached) at `x`, without gradient.
     pub fn hit(&self, x: &Tensor) -> Result<Tensor> {
         no_grad(|| self.reached(&self.victim.sight(x)?))
+    }
+
+    /// What a run of an attack on the margin came to.
+    pub fn judge(&self, images: Tensor) -> Result<Run> {
+        no_grad(|| {
+            let sight = self.victim.sight(&images)?;
+            Ok(Run {
+                images,
+                success: self.reached(&sight)?,
+                loss: self.lead(&sight)?,
+            })
+        })
     }
 
     /// By how much the logits are beyond the boundary, `[n]`: above 0 where the image is where

@@ -60,7 +60,7 @@ impl Attack for Fgsm {
     ) -> Result<Tensor> {
         // PGD of one step of length eps without a random start is this attack.
         let step = Pgd {
-            name: self.name(),
+            name: "fgsm",
             eps: self.eps,
             steps: 1,
             step_size: self.eps,

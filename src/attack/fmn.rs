@@ -24,7 +24,7 @@ pub struct Fmn {
     pub steps: i64,
     /// The length of the first step, in L2; the last has a hundredth of it.
     #[serde(default = "whole")]
-    pub step_size: f64,
+    pub first_step: f64,
     /// By which share the ball grows and shrinks at first.
     #[serde(default = "twentieth")]
     pub gamma: f64,
@@ -57,7 +57,12 @@ impl Fmn {
     /// outside of (0, 1).
     pub fn check(&self) -> Result<()> {
         check_limit("fmn", self.eps, self.norm)?;
-        check_search("fmn", self.steps, self.gamma, ("step_size", self.step_size))
+        check_search(
+            "fmn",
+            self.steps,
+            self.gamma,
+            ("first_step", self.first_step),
+        )
     }
 
     fn search(&self, aim: &Aim, x: &Tensor, smallest: &mut Smallest) -> Result<()> {
@@ -69,7 +74,7 @@ impl Fmn {
         for step in 0..self.steps {
             interrupt::check()?;
             let annealed = |first, last| cosine(first, last, step, self.steps);
-            let step_size = annealed(self.step_size, LAST_STEP * self.step_size);
+            let step_size = annealed(self.first_step, LAST_STEP * self.first_step);
             let gamma = annealed(self.gamma, LAST_GAMMA);
             let (success, lead, gradient) = with_grad(|| {
                 let leaf = here.leaf()?;

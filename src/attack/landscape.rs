@@ -3,9 +3,10 @@
 use super::Classifier;
 use super::objective::{Loss, Outputs};
 use super::space::Bounds;
+use super::worst::Run;
 use crate::Result;
 use crate::nn::{Normalize, class_logits};
-use crate::torch::{Tensor, no_grad};
+use crate::torch::{DivergenceReduction, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ pub struct Landscape<'a> {
 
 enum Height {
     Label(Loss),
-    /// From these logarithms of probabilities, `[n, outputs]`.
+    /// From these probabilities, `[n, outputs]`.
     Divergence(Tensor),
 }
 
@@ -72,7 +73,7 @@ impl<'a> Landscape<'a> {
         let height = match objective.of_label() {
             Some(loss) => Height::Label(loss),
             None => {
-                let clean = no_grad(|| outputs.of(classifier, x)?.log_softmax(1))?;
+                let clean = no_grad(|| outputs.of(classifier, x)?.softmax(1))?;
                 Height::Divergence(clean)
             }
         };
@@ -107,17 +108,22 @@ impl<'a> Landscape<'a> {
         }
     }
 
-    /// Which images are where the attack wants them, bool `[n]`, and what it ascends, `[n]`.
-    pub fn judge(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
-        let logits = self.logits(z)?;
-        // A success is a changed class, whatever other outputs the attacker sees.
-        let classes = class_logits(&logits, self.classifier.classes)?;
-        let hit = classes.argmax(1, false)?.eq(&self.class)?;
-        let success = match self.targeted {
-            true => hit,
-            false => hit.logical_not()?,
-        };
-        Ok((success, self.each(&logits)?))
+    /// What a run came to.
+    pub fn judge(&self, images: Tensor) -> Result<Run> {
+        no_grad(|| {
+            let logits = self.logits(&images)?;
+            // A success is a changed class, whatever other outputs the attacker sees.
+            let classes = class_logits(&logits, self.classifier.classes)?;
+            let hit = classes.argmax(1, false)?.eq(&self.class)?;
+            Ok(Run {
+                images,
+                success: match self.targeted {
+                    true => hit,
+                    false => hit.logical_not()?,
+                },
+                loss: self.each(&logits)?,
+            })
+        })
     }
 
     fn logits(&self, z: &Tensor) -> Result<Tensor> {
@@ -128,10 +134,10 @@ impl<'a> Landscape<'a> {
     /// What the attack ascends, for each image: high is good for the attacker.
     fn each(&self, logits: &Tensor) -> Result<Tensor> {
         match &self.height {
-            Height::Divergence(clean) => {
-                let ratio = clean.sub(logits.log_softmax(1)?)?;
-                clean.exp()?.mul(ratio)?.sum_dim(1, false)
-            }
+            Height::Divergence(clean) => logits
+                .log_softmax(1)?
+                .kl_div(clean, DivergenceReduction::None)?
+                .sum_dim(1, false),
             Height::Label(loss) => {
                 let each = loss.each(logits, &self.label)?;
                 if self.targeted { each.neg() } else { Ok(each) }
@@ -176,13 +182,13 @@ mod tests {
         let classifier = Classifier::new(|x| Ok(x.clone()));
         let landscape = landscape(&classifier, Objective::Kl)?;
         let clean = Tensor::from_f64(&[0.25, 0.5], &[1, 2])?;
-        assert_eq!(landscape.judge(&clean)?.1.item()?, 0.0);
+        assert_eq!(landscape.judge(clean.clone())?.loss.item()?, 0.0);
         assert!(landscape.slope(&clean, 1)?.abs()?.amax()?.item()? < 1e-15);
         let z = Tensor::from_f64(&[0.75, 0.0], &[1, 2])?;
         let share = |difference: f64| 1.0 / (1.0 + difference.exp());
         let (p, q) = (share(0.25), share(-0.75));
         let expected = p * (p / q).ln() + (1.0 - p) * ((1.0 - p) / (1.0 - q)).ln();
-        assert!((landscape.judge(&z)?.1.item()? - expected).abs() < 1e-15);
+        assert!((landscape.judge(z.clone())?.loss.item()? - expected).abs() < 1e-15);
         // Its derivative with respect to a logit is q - p.
         let slope = landscape.slope(&z, 1)?.to_vec_f64()?;
         assert!((slope[0] - (q - p)).abs() < 1e-15 && (slope[1] + (q - p)).abs() < 1e-15);

@@ -26,9 +26,11 @@ mod momentum;
 mod norm;
 mod objective;
 mod outcome;
+mod own;
 mod pgd;
 #[cfg(test)]
 mod planes;
+mod preflight;
 mod presets;
 #[cfg(test)]
 mod properties;
@@ -64,7 +66,9 @@ pub use landscape::Objective;
 pub use norm::Norm;
 pub use objective::{Labels, Loss, Outputs};
 pub use outcome::Outcome;
+pub use own::{OfTwo, Own, OwnOptions, Parts, Searcher, Stepper};
 pub use pgd::{Convention, Pgd, PgdOptions};
+pub use preflight::doubts;
 pub use presets::{Preset, PresetOptions};
 pub use rotation::Rotation;
 pub use space::{Clip, EpsSpace};
@@ -82,7 +86,7 @@ use serde::{Deserialize, Serialize};
 /// A value: everything that decides the result is in it.
 pub trait Attack {
     /// The name in scripts, tables and as a transformation of label augmentation.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Changed images, shaped like `x` and without gradient.
     ///

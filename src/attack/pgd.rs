@@ -212,7 +212,7 @@ impl Pgd {
 }
 
 impl Attack for Pgd {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.name
     }
 
@@ -240,15 +240,17 @@ impl Attack for Pgd {
             (transform, bounds),
         )?;
         let mut worst = Worst::default();
-        let mut z_adv = z.clone();
         for _ in 0..self.restarts {
-            z_adv = self.ascend(&landscape, &z, draws)?;
-            if self.restarts > 1 {
-                let (success, loss) = no_grad(|| landscape.judge(&z_adv))?;
-                z_adv = worst.with(z_adv, success, loss)?;
+            let z_adv = self.ascend(&landscape, &z, draws)?;
+            if self.restarts == 1 {
+                return landscape.transform.inverse(&z_adv);
             }
+            worst.keep(landscape.judge(z_adv)?)?;
         }
-        landscape.transform.inverse(&z_adv)
+        match worst.images() {
+            Some(z_adv) => landscape.transform.inverse(&z_adv),
+            None => Ok(x),
+        }
     }
 
     fn mode(&self) -> Mode {

@@ -193,14 +193,13 @@ impl Attack for Spsa {
                 let part = x.index_select(0, &left)?;
                 let moved = self.ascend(&aim.select(&left)?, &part, draws)?;
                 x_adv = x_adv.with_index(&[Index::Tensor(left.clone())], moved)?;
-                let sight = aim.victim.sight(&x_adv)?;
-                let success = aim.reached(&sight)?;
-                x_adv = worst.with(x_adv, success.clone(), aim.lead(&sight)?)?;
+                let run = aim.judge(x_adv.clone())?;
                 if !self.keep_going {
-                    left = rows(&success.logical_not()?)?;
+                    left = rows(&run.success.logical_not()?)?;
                 }
+                worst.keep(run)?;
             }
-            Ok(x_adv)
+            Ok(worst.images().unwrap_or(x))
         })
     }
 

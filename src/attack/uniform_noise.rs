@@ -59,18 +59,17 @@ impl Attack for UniformNoise {
         let aim = Aim::new(classifier, self.outputs, y, self.targeted);
         no_grad(|| {
             let mut worst = Worst::default();
-            let mut x_adv = x.clone();
             for _ in 0..self.queries {
                 interrupt::check()?;
                 let noise = self.norm.uniform(&x, self.eps, draws)?;
-                x_adv = x.add(noise)?.clamp(0.0, 1.0)?;
+                let x_adv = x.add(noise)?.clamp(0.0, 1.0)?;
                 // One draw alone needs no classifier.
-                if self.queries > 1 {
-                    let sight = aim.victim.sight(&x_adv)?;
-                    x_adv = worst.with(x_adv, aim.reached(&sight)?, aim.lead(&sight)?)?;
+                if self.queries == 1 {
+                    return Ok(x_adv);
                 }
+                worst.keep(aim.judge(x_adv)?)?;
             }
-            Ok(x_adv)
+            Ok(worst.images().unwrap_or(x))
         })
     }
 

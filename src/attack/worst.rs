@@ -1,44 +1,45 @@
 use crate::Result;
 use crate::torch::Tensor;
 
-/// The worst case for each image over several tries: one that succeeds before one that does
-/// not, then the higher score.
+/// The worst case for each image over several runs: one that succeeds before one that does not,
+/// then the higher loss. So more runs never break fewer images.
 #[derive(Default)]
-pub struct Worst(Option<Try>);
+pub struct Worst(Option<Run>);
 
-struct Try {
-    images: Tensor,
-    success: Tensor,
-    score: Tensor,
+/// What one run made of a batch.
+pub struct Run {
+    pub images: Tensor,
+    /// Whether the attack succeeded, bool `[n]`.
+    pub success: Tensor,
+    /// High is good for the attacker, `[n]`.
+    pub loss: Tensor,
 }
 
 impl Worst {
-    /// Another try, and the worst of all until now. `success` is bool `[n]`, `score` is `[n]`,
-    /// high where the try is good for the attacker.
-    pub fn with(&mut self, images: Tensor, success: Tensor, score: Tensor) -> Result<Tensor> {
-        let worst = match self.0.take() {
-            None => Try {
-                images,
-                success,
-                score,
-            },
-            Some(old) => {
-                let first = success.logical_and(&old.success.logical_not()?)?;
-                let higher = success
-                    .eq(&old.success)?
-                    .logical_and(&score.gt(&old.score)?)?;
-                let better = first.logical_or(&higher)?;
-                let mask = better.broadcast_to_examples(&images)?;
-                Try {
-                    images: images.where_(&mask, &old.images)?,
-                    success: success.where_(&better, &old.success)?,
-                    score: score.where_(&better, &old.score)?,
+    pub fn keep(&mut self, run: Run) -> Result<()> {
+        self.0 = Some(match self.0.take() {
+            None => run,
+            Some(before) => {
+                let first = run.success.logical_and(&before.success.logical_not()?)?;
+                let higher = run
+                    .success
+                    .eq(&before.success)?
+                    .logical_and(&run.loss.gt(&before.loss)?)?;
+                let worse = first.logical_or(&higher)?;
+                let images = worse.broadcast_to_examples(&run.images)?;
+                Run {
+                    images: run.images.where_(&images, &before.images)?,
+                    success: run.success.where_(&worse, &before.success)?,
+                    loss: run.loss.where_(&worse, &before.loss)?,
                 }
             }
-        };
-        let images = worst.images.clone();
-        self.0 = Some(worst);
-        Ok(images)
+        });
+        Ok(())
+    }
+
+    /// Of the runs so far; nothing before the first.
+    pub fn images(self) -> Option<Tensor> {
+        self.0.map(|run| run.images)
     }
 }
 
@@ -47,15 +48,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn success_comes_before_score() -> Result<()> {
+    fn success_comes_before_the_loss() -> Result<()> {
         let mut worst = Worst::default();
-        let mut keep = |image: f64, success: [bool; 3], score: [f64; 3]| {
-            let images = Tensor::from_f64(&[image; 3], &[3, 1])?;
-            let success = Tensor::from_bool(&success, &[3])?;
-            worst.with(images, success, Tensor::from_f64(&score, &[3])?)
-        };
-        keep(1.0, [false, true, true], [5.0, 1.0, 1.0])?;
-        let images = keep(2.0, [true, false, true], [0.0, 9.0, 2.0])?;
+        for (image, success, loss) in [
+            (1.0, [false, true, true], [5.0, 1.0, 1.0]),
+            (2.0, [true, false, true], [0.0, 9.0, 2.0]),
+        ] {
+            worst.keep(Run {
+                images: Tensor::from_f64(&[image; 3], &[3, 1])?,
+                success: Tensor::from_bool(&success, &[3])?,
+                loss: Tensor::from_f64(&loss, &[3])?,
+            })?;
+        }
+        let images = worst.images().expect("there were two runs");
         assert_eq!(images.to_vec_f64()?, [2.0, 1.0, 2.0]);
         Ok(())
     }

@@ -88,7 +88,7 @@ pub mod functions {
     ///   the smallest that was found is returned
     /// - `norm` (default `"linf"`): or `"l2"`
     /// - `steps` (default 100): number of gradient steps
-    /// - `step_size` (default 1.0): L2 length of the first step; the last has a hundredth of it
+    /// - `first_step` (default 1.0): its L2 length, whatever the norm is; the last has a hundredth of it
     /// - `gamma` (default 0.05): the share by which the ball changes at first
     /// - `targeted` (default false): towards the class `y`
     /// - `outputs` (default `"class"`), `mode` (default `"eval"`): as for `pgd`

@@ -53,6 +53,7 @@ pub(super) fn check(checker: &Checker, file: &File, call: &Call, found: &mut Vec
         let kind = threats::Kind {
             native: known.native_attack,
             linf: known.linf,
+            random_step: known.native_attack && name == "rfgsm",
         };
         threats::check_options(checker, call, entries, &file.constants, kind, found);
     }

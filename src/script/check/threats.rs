@@ -15,6 +15,8 @@ pub(super) struct Kind {
     pub native: bool,
     /// `eps` is an L-infinity radius unless `norm` says otherwise.
     pub linf: bool,
+    /// A random step comes before the others.
+    pub random_step: bool,
 }
 
 /// The defaults of a script's parameters.
@@ -22,7 +24,11 @@ pub(super) fn check_parameters(entries: &Entries, constants: &Constants, found: 
     let threat = Threat {
         entries,
         constants,
-        linf: true,
+        kind: Kind {
+            native: false,
+            linf: true,
+            random_step: false,
+        },
     };
     found.extend(threat.integer_eps(Severity::Warning));
     found.extend(threat.suspicious());
@@ -40,11 +46,10 @@ pub(super) fn check_options(
     let threat = Threat {
         entries,
         constants,
-        linf: kind.linf,
+        kind,
     };
-    if kind.native
-        && let Some(message) = threat.refusal(checker, call)
-    {
+    let native = threat.kind.native;
+    if native && let Some(message) = threat.refusal(checker, call) {
         let named = entries
             .iter()
             .find(|(key, _)| message.contains(&format!("`{}`", key.name)));
@@ -56,7 +61,7 @@ pub(super) fn check_options(
         });
         return;
     }
-    let severity = if kind.native {
+    let severity = if native {
         Severity::Error
     } else {
         Severity::Warning
@@ -69,7 +74,7 @@ pub(super) fn check_options(
 struct Threat<'a> {
     entries: &'a Entries,
     constants: &'a Constants,
-    linf: bool,
+    kind: Kind,
 }
 
 impl Threat<'_> {
@@ -124,7 +129,7 @@ impl Threat<'_> {
             });
         };
         let given = self.entries.iter().any(|(key, _)| key.name == "norm");
-        let in_pixels = (self.linf || given)
+        let in_pixels = (self.kind.linf || given)
             && self.is_default("norm", "linf")
             && self.is_default("eps_space", "pixel")
             && self.is_default("convention", "pixel");
@@ -164,7 +169,7 @@ impl Threat<'_> {
                 format!("`steps` is {steps}: the attack makes no step"),
             );
         } else if let (Some((eps, _)), Some((size, at))) = (eps, self.float("step_size")) {
-            let reach = steps as f64 * size;
+            let reach = (steps + i64::from(self.kind.random_step)) as f64 * size;
             // Rounding must not matter: 10 steps of 0.003 reach 0.03.
             if reach < eps * (1.0 - 1e-9) {
                 let message = format!(
