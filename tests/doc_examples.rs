@@ -306,7 +306,7 @@ fn accepted(entry: &Entry, form: &Signature) -> BTreeSet<String> {
 /// A map of the options in `names`, of the types that the function wants.
 fn filled(entry: &Entry, form: &Signature, names: &[&str]) -> String {
     let entries = names.iter().map(|name| {
-        let values = ["0.5", "1"];
+        let values = ["0.5", "1", "\"fog\""];
         let fits = |value: &&&str| {
             let option = format!("option `{name}`");
             !complaint(entry, form, &format!("#{{ {name}: {value} }}")).contains(&option)
