@@ -98,6 +98,7 @@ impl Pgd {
             false => EpsSpace::Pixel,
         });
         check_eps("pgd", eps, options.norm, eps_space)?;
+        options.norm.check_dense("pgd")?;
         ensure!(steps >= 1, "pgd: `steps` must be at least 1, got {steps}");
         ensure!(
             restarts >= 1,

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 const EPS: f64 = 0.02;
-const NORMS: [Norm; 2] = [Norm::Linf, Norm::L2];
+const NORMS: [Norm; 3] = [Norm::Linf, Norm::L2, Norm::L1];
 
 /// An attack by its name, with few steps.
 fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
     let eps = match norm {
         Norm::Linf => EPS,
         Norm::L2 => 10.0 * EPS,
+        Norm::L1 => 50.0 * EPS,
     };
     let options = |more: Value| {
         let mut options = json!({ "eps": eps, "norm": norm });
@@ -58,6 +59,11 @@ const ALL: [&str; 11] = [
     "fgsm", "pgd", "apgd", "apgd_dlr", "apgd_t", "fab", "fab_t", "square", "standard", "plus",
     "rand",
 ];
+
+/// Whether the attack `name` exists in `norm`.
+fn exists(name: &str, norm: Norm) -> bool {
+    norm != Norm::L1 || !["fgsm", "pgd"].contains(&name)
+}
 
 struct Problem {
     weight: Tensor,
@@ -104,7 +110,7 @@ fn shape_range_eps_and_determinism() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
     for norm in NORMS {
-        for name in ALL {
+        for name in ALL.into_iter().filter(|name| exists(name, norm)) {
             let attack = attack(name, norm, 2);
             let what = format!("{name} {norm:?}");
             let eps = attack.options()["eps"].as_f64().expect("a number");
@@ -131,8 +137,10 @@ fn shape_range_eps_and_determinism() -> Result<()> {
 fn an_example_is_attacked_alike_in_every_batch() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
-    for name in ALL {
-        let attack = attack(name, Norm::Linf, 2);
+    let in_norms = NORMS.map(|norm| ALL.map(|name| (name, norm)));
+    let all = in_norms.into_iter().flatten();
+    for (name, norm) in all.filter(|&(name, norm)| exists(name, norm)) {
+        let attack = attack(name, norm, 2);
         let examples: Vec<usize> = (10..26).collect();
         let all = problem.attacked(&*attack, &Draws::of_examples(1, "test", &examples))?;
         let part = Problem {
@@ -141,7 +149,10 @@ fn an_example_is_attacked_alike_in_every_batch() -> Result<()> {
             y: problem.y.narrow(0, 5, 4)?,
         };
         let few = part.attacked(&*attack, &Draws::of_examples(1, "test", &examples[5..9]))?;
-        assert!(few.all_close(&all.narrow(0, 5, 4)?, 0.0, 1e-9)?, "{name}");
+        assert!(
+            few.all_close(&all.narrow(0, 5, 4)?, 0.0, 1e-9)?,
+            "{name} {norm:?}"
+        );
     }
     Ok(())
 }
@@ -151,9 +162,10 @@ fn more_restarts_never_break_fewer() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
     for norm in NORMS {
-        for name in [
+        let names = [
             "pgd", "apgd", "apgd_dlr", "apgd_t", "fab", "fab_t", "square",
-        ] {
+        ];
+        for name in names.into_iter().filter(|name| exists(name, norm)) {
             let mut before = 0;
             for restarts in 1..4 {
                 manual_seed(11);
@@ -173,11 +185,15 @@ fn more_attacks_never_break_fewer() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
     for norm in NORMS {
-        let eps = attack("fgsm", norm, 1).options()["eps"].clone();
+        let own = match norm {
+            Norm::L1 => "apgd_dlr",
+            _ => "fgsm",
+        };
+        let eps = attack(own, norm, 1).options()["eps"].clone();
         let mut before = 0;
         for count in 1..=5 {
             let names = &["square", "own", "fab", "apgd-ce", "apgd-t"][..count];
-            let own = BTreeMap::from([(1, attack("fgsm", norm, 1))]);
+            let own = BTreeMap::from([(1, attack(own, norm, 1))]);
             let options = json!({
                 "eps": eps, "norm": norm, "version": "custom", "attacks": names, "steps": 4,
                 "queries": 10,
