@@ -32,10 +32,10 @@ pub fn climb(
     y: &Tensor,
     draws: &Draws,
 ) -> Result<Found> {
-    let noise = laid_out(&draws.normal(x, 0.0, 1.0)?)?;
+    let given = x;
     // The layout in which networks compute.
-    let x = &laid_out(x)?;
-    let mut start = x.add(noise)?;
+    let x = &laid_out(given)?;
+    let mut start = laid_out(&given.add(draws.normal(given, 0.0, 1.0)?)?)?;
     let mut steps_left = attack.steps;
     let mut found = None;
     for (at, (factor, share)) in RADII.into_iter().enumerate() {
@@ -50,7 +50,7 @@ pub fn climb(
             .add(l1::nearest(x, &start.sub(x)?, eps)?)?
             .clamp(0.0, 1.0)?;
         // The authors' program draws a start here that it does not use.
-        draws.normal(x, 0.0, 1.0)?;
+        draws.normal(given, 0.0, 1.0)?;
         let mut ascent = SparseAscent::start(attack, victim, goal.clone(), x, y, &start, eps)?;
         // Only in the ball of eps does a success count.
         if last {

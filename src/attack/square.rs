@@ -60,9 +60,9 @@ impl Square {
 
     /// One search; every image of `x` is classified rightly.
     fn search(&self, victim: &Victim, x: &Tensor, y: &Tensor, draws: &Draws) -> Result<Found> {
+        let start = first(self.norm, self.eps, x, draws)?;
         // The layout in which networks compute.
-        let x = &laid_out(x)?;
-        let mut x_adv = laid_out(&first(self.norm, self.eps, x, draws)?)?;
+        let (x, mut x_adv) = (&laid_out(x)?, laid_out(&start)?);
         let (margin, loss) = margins(victim.outputs, victim.sight(&x_adv)?, y)?;
         let mut left = Left {
             places: rows(&y.eq(y)?)?,
