@@ -18,6 +18,7 @@ fn main() {
         "Cargo.lock",
         "setup/libtorch.txt",
         "src/torch/native.cpp",
+        "src/torch/steps.cpp",
     ] {
         println!("cargo::rerun-if-changed={file}");
     }
@@ -38,6 +39,7 @@ fn main() {
         .flag("-isystem")
         .flag(libtorch.parent().unwrap_or(&libtorch).join("include"))
         .file("src/torch/native.cpp")
+        .file("src/torch/steps.cpp")
         .compile("rhobust_native");
 }
 

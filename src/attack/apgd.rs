@@ -8,7 +8,7 @@ use super::pgd::check_eps;
 use super::space::EpsSpace;
 use super::survivors::{Found, after};
 use super::victim::Victim;
-use super::{Attack, Classifier, Draws, Mode};
+use super::{Attack, Classifier, Draws, Mode, sparse_ascent};
 use crate::torch::Tensor;
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,9 @@ impl Apgd {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Found> {
+        if self.norm == Norm::L1 {
+            return sparse_ascent::climb(self, victim, goal, x, y, draws);
+        }
         let mut ascent = Ascent::start(self, victim, goal, x, y, draws)?;
         let mut window = Window::new(self.steps);
         for step in 0..self.steps {

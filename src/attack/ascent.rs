@@ -1,4 +1,4 @@
-//! The iteration of Auto-PGD: steps with momentum, and a step size for each example that is
+//! The iteration of Auto-PGD in L-infinity and L2: steps with momentum, and a step size for each example that is
 //! halved where the loss no longer rises (Croce & Hein 2020, <https://arxiv.org/abs/2003.01690>,
 //! algorithm 1).
 
@@ -9,7 +9,7 @@ use super::objective::{Loss, targeted_dlr};
 use super::survivors::{Found, rows};
 use super::victim::Victim;
 use crate::Result;
-use crate::torch::{Index, Tensor, with_grad};
+use crate::torch::{Index, Tensor, no_grad, with_grad};
 
 /// What is ascended.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ impl Goal {
         }
     }
 
-    fn select(&self, stay: &Tensor) -> Result<Self> {
+    pub fn select(&self, stay: &Tensor) -> Result<Self> {
         Ok(match self {
             Goal::Away(loss) => Goal::Away(*loss),
             Goal::Towards(target) => Goal::Towards(target.index_select(0, stay)?),
@@ -38,14 +38,14 @@ impl Goal {
 
 /// A point of each image's ball, what is ascended there, `[n]`, and its gradient.
 #[derive(Clone)]
-struct Point {
-    x: Tensor,
-    loss: Tensor,
-    gradient: Tensor,
+pub struct Point {
+    pub x: Tensor,
+    pub loss: Tensor,
+    pub gradient: Tensor,
 }
 
 impl Point {
-    fn select(&self, stay: &Tensor) -> Result<Self> {
+    pub fn select(&self, stay: &Tensor) -> Result<Self> {
         Ok(Point {
             x: self.x.index_select(0, stay)?,
             loss: self.loss.index_select(0, stay)?,
@@ -54,7 +54,7 @@ impl Point {
     }
 
     /// This point where `mask`, the other one elsewhere.
-    fn where_(&self, mask: &Tensor, other: &Self) -> Result<Self> {
+    pub fn where_(&self, mask: &Tensor, other: &Self) -> Result<Self> {
         let images = mask.broadcast_to_examples(&self.x)?;
         Ok(Point {
             x: self.x.where_(&images, &other.x)?,
@@ -100,10 +100,12 @@ impl<'a> Ascent<'a> {
     ) -> Result<Self> {
         let noise = match attack.norm {
             Norm::Linf => draws.uniform(x, 0.0, 1.0)?.mul(2.0)?.sub(1.0)?,
-            Norm::L2 => draws.normal(x, 0.0, 1.0)?,
+            Norm::L2 | Norm::L1 => draws.normal(x, 0.0, 1.0)?,
         };
         let noise = unit(attack.norm, &noise)?.mul(attack.eps)?;
-        let start = x.add(noise)?.clamp(0.0, 1.0)?;
+        // The layout in which networks compute.
+        let x = &laid_out(x)?;
+        let start = laid_out(&x.add(noise)?.clamp(0.0, 1.0)?)?;
         let (here, wrong) = look(attack, victim, &goal, &start, y)?;
         let zeros = here.loss.zeros_like()?;
         let mut ascent = Ascent {
@@ -144,17 +146,7 @@ impl<'a> Ascent<'a> {
 
     /// One step, of which the momentum leaves the share `fresh`.
     pub fn step(&mut self, fresh: f64) -> Result<()> {
-        let (x, momentum) = (&self.here.x, self.here.x.sub(&self.before)?);
-        let step_size = self.step_size.broadcast_to_examples(x)?;
-        let uphill = match self.attack.norm {
-            Norm::Linf => self.here.gradient.sign()?,
-            Norm::L2 => unit(Norm::L2, &self.here.gradient)?,
-        };
-        let stepped = self.project(&x.add(step_size.mul(uphill)?)?)?;
-        let mixed = x
-            .add(stepped.sub(x)?.mul(fresh)?)?
-            .add(momentum.mul(1.0 - fresh)?)?;
-        let next = self.project(&mixed)?;
+        let next = self.next(fresh)?;
         let (next, wrong) = look(self.attack, self.victim, &self.goal, &next, &self.y)?;
         self.before = std::mem::replace(&mut self.here, next).x;
 
@@ -164,6 +156,29 @@ impl<'a> Ascent<'a> {
         self.last_loss = loss.clone();
         self.best = self.here.where_(&loss.gt(&self.best.loss)?, &self.best)?;
         self.keep(&wrong)
+    }
+
+    /// The point after this one.
+    fn next(&self, fresh: f64) -> Result<Tensor> {
+        let (here, before, gradient) = (&self.here.x, &self.before, &self.here.gradient);
+        let (step_size, eps) = (&self.step_size, self.attack.eps);
+        if self.attack.norm == Norm::Linf
+            && let Some(next) =
+                no_grad(|| here.apgd_step(before, gradient, &self.x, step_size, eps, fresh))
+        {
+            return Ok(next);
+        }
+        let momentum = here.sub(before)?;
+        let uphill = match self.attack.norm {
+            Norm::Linf => gradient.sign()?,
+            norm => unit(norm, gradient)?,
+        };
+        let step = step_size.broadcast_to_examples(here)?.mul(uphill)?;
+        let stepped = self.project(&here.add(step)?)?;
+        let mixed = here
+            .add(stepped.sub(here)?.mul(fresh)?)?
+            .add(momentum.mul(1.0 - fresh)?)?;
+        self.project(&mixed)
     }
 
     /// At the end of a window: halves the step and goes back to the best point where the loss
@@ -188,9 +203,9 @@ impl<'a> Ascent<'a> {
     fn project(&self, z: &Tensor) -> Result<Tensor> {
         match self.attack.norm {
             Norm::Linf => z.clamp_between(&self.low, &self.high),
-            Norm::L2 => {
+            norm => {
                 let delta = z.sub(&self.x)?;
-                let length = length(Norm::L2, &delta)?;
+                let length = length(norm, &delta)?;
                 let scale = length.clamp_max(self.attack.eps)?;
                 let inside = delta.div(length.add(TINY)?)?.mul(scale)?;
                 self.x.add(inside)?.clamp(0.0, 1.0)
@@ -200,19 +215,13 @@ impl<'a> Ascent<'a> {
 
     /// Writes down the successes; they leave unless the attack goes on with them.
     fn keep(&mut self, wrong: &Tensor) -> Result<()> {
-        let hits = rows(wrong)?;
-        if hits.numel() == 0 {
+        let wrong = &self
+            .victim
+            .confirmed(&self.here.x, &self.y, wrong.clone())?;
+        if !keep(&mut self.found, &self.places, &self.here.x, wrong)? || self.attack.keep_going {
             return Ok(());
         }
-        let at = [Index::Tensor(self.places.index_select(0, &hits)?)];
-        let images = self.here.x.index_select(0, &hits)?;
-        self.found.x_adv = self.found.x_adv.with_index(&at, images)?;
-        let broken = wrong.index_select(0, &hits)?;
-        self.found.broken = self.found.broken.with_index(&at, broken)?;
-        match self.attack.keep_going {
-            true => Ok(()),
-            false => self.retain(&rows(&wrong.logical_not()?)?),
-        }
+        self.retain(&rows(&wrong.logical_not()?)?)
     }
 
     fn retain(&mut self, stay: &Tensor) -> Result<()> {
@@ -238,9 +247,32 @@ impl<'a> Ascent<'a> {
     }
 }
 
+/// Writes down which of `images`, whose rows of `found` are `places`, are `wrong`; whether any is.
+pub fn keep(found: &mut Found, places: &Tensor, images: &Tensor, wrong: &Tensor) -> Result<bool> {
+    let hits = rows(wrong)?;
+    if hits.numel() == 0 {
+        return Ok(false);
+    }
+    let at = [Index::Tensor(places.index_select(0, &hits)?)];
+    found.x_adv = found
+        .x_adv
+        .with_index(&at, images.index_select(0, &hits)?)?;
+    let broken = wrong.index_select(0, &hits)?;
+    found.broken = found.broken.with_index(&at, broken)?;
+    Ok(true)
+}
+
+/// Images in the layout in which networks compute.
+pub fn laid_out(x: &Tensor) -> Result<Tensor> {
+    match x.ndim() {
+        4 => x.channels_last(),
+        _ => Ok(x.clone()),
+    }
+}
+
 /// Loss and gradient at `z`, and which images are misclassified there. Over several passes (a
 /// classifier that draws) the gradient is the mean, loss and classes are the last one's.
-fn look(
+pub fn look(
     attack: &Apgd,
     victim: &Victim,
     goal: &Goal,

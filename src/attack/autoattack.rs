@@ -129,9 +129,14 @@ impl<'a> AutoAttack<'a> {
 impl AutoAttackOptions {
     /// One of the authors' attacks with the parameters that it has in this version.
     fn named(&self, name: &str) -> Result<Rc<dyn Attack>> {
-        let restarts = match self.version {
-            Version::Plus | Version::Custom => 5,
-            Version::Standard | Version::Rand => 1,
+        let restarts = match (self.version, self.norm) {
+            (Version::Plus | Version::Custom, _) | (Version::Standard, Norm::L1) => 5,
+            (Version::Standard | Version::Rand, _) => 1,
+        };
+        // In L1 the standard version spends its time on restarts instead.
+        let targets = match (self.version, self.norm) {
+            (Version::Standard, Norm::L1) => self.targets.min(5),
+            _ => self.targets,
         };
         let attack: Rc<dyn Attack> = match name {
             "apgd-ce" => Rc::new(self.apgd(Loss::CrossEntropy, restarts)),
@@ -141,7 +146,7 @@ impl AutoAttackOptions {
                 norm: self.norm,
                 steps: self.steps,
                 restarts: 1,
-                targets: self.targets,
+                targets,
                 eot: 1,
                 rho: three_quarters(),
                 mode: self.mode,

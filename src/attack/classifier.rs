@@ -1,6 +1,7 @@
 use crate::Result;
-use crate::nn::{Model, Normalize};
+use crate::nn::{Frozen, Model, Normalize};
 use crate::torch::Tensor;
+use std::cell::OnceCell;
 
 type Logits<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
 
@@ -11,6 +12,9 @@ pub struct Classifier<'a> {
     pub classes: Option<i64>,
     /// What the function does to pixels first, where that is known.
     pub normalize: Option<Normalize>,
+    /// The model whose function this is in eval mode, and what came of freezing it.
+    model: Option<&'a Model>,
+    frozen: OnceCell<Frozen>,
 }
 
 impl<'a> Classifier<'a> {
@@ -19,6 +23,8 @@ impl<'a> Classifier<'a> {
             logits: Box::new(logits),
             classes: None,
             normalize: None,
+            model: None,
+            frozen: OnceCell::new(),
         }
     }
 
@@ -28,7 +34,21 @@ impl<'a> Classifier<'a> {
             logits: Box::new(move |x| model.forward_in(x, training)),
             classes: model.classes(),
             normalize: Some(model.normalize().clone()),
+            model: (!training).then_some(model),
+            frozen: OnceCell::new(),
         }
+    }
+
+    /// The same function up to low-order bits, at less cost, where the weights are known. It is
+    /// made once: the weights must stay as they are.
+    pub fn frozen(&self) -> Result<Option<&Frozen>> {
+        let Some(model) = self.model else {
+            return Ok(None);
+        };
+        if self.frozen.get().is_none() {
+            let _ = self.frozen.set(model.frozen()?);
+        }
+        Ok(self.frozen.get())
     }
 
     /// # Errors

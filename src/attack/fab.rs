@@ -5,6 +5,7 @@
 
 use super::apgd::{check_count, hundred, one};
 use super::apgd_t::nine;
+use super::ascent::laid_out;
 use super::hyperplane::step_onto;
 use super::norm::Norm;
 use super::objective::{Outputs, column};
@@ -119,6 +120,8 @@ impl Fab {
         y: &Tensor,
         start: Tensor,
     ) -> Result<Found> {
+        // The layout in which networks compute.
+        let (x, start) = (&laid_out(x)?, laid_out(&start)?);
         let sight = victim.sight(x)?;
         let heading = match rank {
             Some(rank) => Heading::Class(sight.ranked(rank)?),
@@ -141,7 +144,11 @@ impl Fab {
         for _ in 0..self.steps {
             interrupt::check()?;
             self.step(victim, &mut run)?;
-            let within = run.size.le(self.eps)?;
+            let close = run.size.le(self.eps)?;
+            let within = victim.confirmed(&run.best, &run.y, close.clone())?;
+            // What does not count is not in the way of what will.
+            let false_alarm = close.logical_xor(&within)?;
+            run.size = run.size.masked_fill(&false_alarm, f64::INFINITY)?;
             let hits = rows(&within)?;
             if hits.numel() > 0 {
                 let at = [Index::Tensor(places.index_select(0, &hits)?)];
@@ -170,10 +177,32 @@ impl Fab {
             Heading::Class(target) => lead_of(victim, here, &run.y, target)?,
             Heading::Nearest(classes) => self.nearest(victim, here, &run.y, *classes)?,
         };
+        let (alpha_max, eta) = (self.alpha_max, self.eta);
+        let native = match self.norm {
+            Norm::Linf => here.fab_step(x, &gradient, &lead, false, alpha_max, eta),
+            Norm::L2 => here.fab_step(x, &gradient, &lead, true, alpha_max, eta),
+            Norm::L1 => None,
+        };
+        let next = match native {
+            Some(next) => next,
+            None => self.next(x, here, &lead, &gradient)?,
+        };
+        let wrong = victim.sight(&next)?.wrong(&run.y)?;
+        let size = self.norm.size(&next.sub(x)?)?;
+        let better = wrong.logical_and(&size.lt(&run.size)?)?;
+        run.size = size.where_(&better, &run.size)?;
+        run.best = next.where_(&better.broadcast_to_examples(x)?, &run.best)?;
+        let back = x.add(next.sub(x)?.mul(self.beta)?)?;
+        run.here = back.where_(&wrong.broadcast_to_examples(x)?, &next)?;
+        Ok(())
+    }
+
+    /// The point between those that are reached from `here` and from `x`.
+    fn next(&self, x: &Tensor, here: &Tensor, lead: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let n = here.dim(0)?;
         let flat = |images: &Tensor| images.reshape(&[n, -1]);
-        let (normal, z) = (flat(&gradient)?, flat(here)?);
-        let offset = normal.mul(&z)?.sum_dim(1, false)?.sub(&lead)?;
+        let (normal, z) = (flat(gradient)?, flat(here)?);
+        let offset = normal.mul(&z)?.sum_dim(1, false)?.sub(lead)?;
         let steps = step_onto(
             self.norm,
             &cat(&[z, flat(x)?], 0)?,
@@ -189,19 +218,10 @@ impl Fab {
         let step = |first| steps.narrow(0, first, n)?.reshape(&here.shape());
         let ahead = here.add(step(0)?.mul(self.eta)?)?;
         let aside = x.add(step(n)?.mul(self.eta)?)?;
-        let next = ahead
+        ahead
             .mul(alpha.rsub(1.0)?)?
             .add(aside.mul(&alpha)?)?
-            .clamp(0.0, 1.0)?;
-
-        let wrong = victim.wrong(&next, &run.y)?;
-        let size = self.norm.size(&next.sub(x)?)?;
-        let better = wrong.logical_and(&size.lt(&run.size)?)?;
-        run.size = size.where_(&better, &run.size)?;
-        run.best = next.where_(&better.broadcast_to_examples(x)?, &run.best)?;
-        let back = x.add(next.sub(x)?.mul(self.beta)?)?;
-        run.here = back.where_(&wrong.broadcast_to_examples(x)?, &next)?;
-        Ok(())
+            .clamp(0.0, 1.0)
     }
 
     /// The lead of the class whose linearised boundary is nearest, and its gradient.
@@ -236,7 +256,7 @@ impl Fab {
     fn random_start(&self, x: &Tensor, draws: &Draws) -> Result<Tensor> {
         let noise = match self.norm {
             Norm::Linf => draws.uniform(x, 0.0, 1.0)?.mul(2.0)?.sub(1.0)?,
-            Norm::L2 => draws.normal(x, 0.0, 1.0)?,
+            Norm::L2 | Norm::L1 => draws.normal(x, 0.0, 1.0)?,
         };
         let length = self.norm.size(&noise)?.broadcast_to_examples(x)?;
         let delta = noise.mul(self.eps)?.div(length)?.mul(0.5)?;

@@ -38,6 +38,7 @@ impl Fgsm {
     /// `Invalid` for an eps that is no radius.
     pub fn check(&self) -> Result<()> {
         check_eps("fgsm", self.eps, self.norm, self.eps_space)?;
+        self.norm.check_dense("fgsm")?;
         ensure!(
             !self.targeted || self.label == Labels::True,
             "fgsm: a targeted attack goes to the class that it is given: `label` must be \"true\""

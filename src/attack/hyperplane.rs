@@ -11,7 +11,7 @@ const FLAT: f64 = 1e-8;
 /// For each row of `z`, `[n, d]`, the smallest `step` such that `normal . (z + step) = offset`
 /// and z + step stays in [0, 1]; where that cannot be, as far towards it as the box allows.
 ///
-/// In both norms the step goes against the normal, in L-infinity by the same length in each
+/// In L-infinity and L2 the step goes against the normal, in L-infinity by the same length in each
 /// entry, in L2 in proportion to it, until an entry meets the box. So with the reach `r` of an
 /// entry and its weight `w` per unit of the length `t`, `sum w min(t, r)` has to become the
 /// distance that is left: a concave function of t, made of straight pieces, whose root Newton's
@@ -26,6 +26,7 @@ pub fn step_onto(norm: Norm, z: &Tensor, normal: &Tensor, offset: &Tensor) -> Re
     // Each entry falls where the normal is positive, and rises where it is negative.
     let room = z.where_(&normal.gt(0.0)?, &z.rsub(1.0)?)?;
     let (reach, weight, direction) = match norm {
+        Norm::L1 => return greedy(&gap, &room, &size, &normal.sign()?),
         Norm::Linf => (room, size, normal.sign()?),
         Norm::L2 => {
             let counts = size.gt(FLAT)?;
@@ -54,6 +55,19 @@ pub fn step_onto(norm: Norm, z: &Tensor, normal: &Tensor, offset: &Tensor) -> Re
     direction.mul(reach.minimum(&length)?)?.neg()
 }
 
+/// The smallest step in L1: entries go as far as they can, those first in which a unit of length
+/// closes most of the gap, until it is closed.
+fn greedy(gap: &Tensor, room: &Tensor, size: &Tensor, direction: &Tensor) -> Result<Tensor> {
+    let reach = room.where_(&size.gt(FLAT)?, &room.zeros_like()?)?;
+    let (weight, order) = size.sort(1, true)?;
+    let full = weight.mul(reach.gather(1, &order)?)?;
+    let closed_before = full.cumsum(1)?.sub(&full)?;
+    let share = gap.sub(closed_before)?.clamp_min(0.0)?.minimum(&full)?;
+    let length = share.div(weight.clamp_min(FLAT)?)?;
+    let (_, place) = order.sort(1, false)?;
+    direction.mul(length.gather(1, &place)?)?.neg()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,7 +87,7 @@ mod tests {
         // Planes through points of the box: they can be met.
         let inside = rand(&[50, 20], like)?;
         let offset = normal.mul(&inside)?.sum_dim(1, false)?;
-        for norm in [Norm::Linf, Norm::L2] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
             let step = step_onto(norm, &z, &normal, &offset)?;
             let there = z.add(&step)?;
             let met = there.mul(&normal)?.sum_dim(1, false)?;
@@ -94,7 +108,7 @@ mod tests {
         let z = Tensor::from_f64(&[0.25, 0.5, 0.5], &[1, 3])?;
         let normal = Tensor::from_f64(&[1.0, -2.0, 0.0], &[1, 3])?;
         let offset = Tensor::from_f64(&[-9.0], &[1])?;
-        for norm in [Norm::Linf, Norm::L2] {
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
             let step = step_onto(norm, &z, &normal, &offset)?;
             assert_eq!(step.to_vec_f64()?, [-0.25, 0.5, 0.0]);
         }

@@ -10,7 +10,11 @@ pub enum Norm {
     #[default]
     Linf,
     L2,
+    L1,
 }
+
+const NO_L1: &str = "`norm: \"l1\"` is not for this attack; apgd, apgd_t, fab, square and \
+                     autoattack have it";
 
 /// Gradients shorter than this are not stretched to a whole step (as foolbox does).
 const SHORTEST: f64 = 1e-12;
@@ -20,6 +24,7 @@ impl Norm {
     /// each image.
     pub fn ascent(self, gradient: &Tensor) -> Result<Tensor> {
         match self {
+            Norm::L1 => bail!("{NO_L1}"),
             Norm::Linf => gradient.sign(),
             Norm::L2 => {
                 let length = gradient.norm_each(2.0)?.clamp_min(SHORTEST)?;
@@ -31,6 +36,7 @@ impl Norm {
     /// The nearest perturbation whose norm is at most `eps`.
     pub fn project(self, delta: &Tensor, eps: f64) -> Result<Tensor> {
         match self {
+            Norm::L1 => bail!("{NO_L1}"),
             Norm::Linf => delta.clamp(-eps, eps),
             Norm::L2 => {
                 let factor = delta.norm_each(2.0)?.rdiv(eps)?.clamp_max(1.0)?;
@@ -43,6 +49,7 @@ impl Norm {
     pub fn project_each(self, delta: &Tensor, eps: &Tensor) -> Result<Tensor> {
         let eps = eps.broadcast_to_examples(delta)?;
         match self {
+            Norm::L1 => bail!("{NO_L1}"),
             Norm::Linf => delta.clamp_between(&eps.neg()?, &eps),
             Norm::L2 => {
                 let length = delta.norm_each(2.0)?.clamp_min(SHORTEST)?;
@@ -56,6 +63,7 @@ impl Norm {
     /// uniform length. Drawn as torchattacks draws.
     pub fn random(self, like: &Tensor, eps: f64, draws: &Draws) -> Result<Tensor> {
         match self {
+            Norm::L1 => bail!("{NO_L1}"),
             Norm::Linf => draws.uniform(like, -eps, eps),
             Norm::L2 => {
                 let direction = draws.normal(like, 0.0, 1.0)?;
@@ -70,6 +78,7 @@ impl Norm {
     /// of a uniform number, d being the number of entries.
     pub fn uniform(self, like: &Tensor, eps: f64, draws: &Draws) -> Result<Tensor> {
         match self {
+            Norm::L1 => bail!("{NO_L1}"),
             Norm::Linf => draws.uniform(like, -eps, eps),
             Norm::L2 => {
                 let direction = draws.normal(like, 0.0, 1.0)?;
@@ -85,6 +94,7 @@ impl Norm {
     pub fn size(self, delta: &Tensor) -> Result<Tensor> {
         match self {
             Norm::Linf => delta.norm_each(f64::INFINITY),
+            Norm::L1 => delta.norm_each(1.0),
             // Not `norm_each`, whose last bits differ from those of the reference.
             Norm::L2 => {
                 let n = delta.dim(0)?;
@@ -98,6 +108,14 @@ impl Norm {
         match self {
             Norm::Linf => gradient.norm_each(1.0),
             Norm::L2 => self.size(gradient),
+            Norm::L1 => gradient.norm_each(f64::INFINITY),
         }
+    }
+
+    /// `Invalid` in L1, for attacks that step along the steepest ascent: there it changes one
+    /// entry of an image, and the nearest point of the ball depends on the range of pixels.
+    pub fn check_dense(self, what: &str) -> Result<()> {
+        ensure!(self != Norm::L1, "{what}: {NO_L1}");
+        Ok(())
     }
 }

@@ -92,6 +92,7 @@ impl<'a> Own<'a> {
                  image that is allowed"
             ),
         }
+        options.norm.check_dense(what)?;
         check_count(what, "steps", options.steps)?;
         check_count(what, "restarts", options.restarts)?;
         ensure!(

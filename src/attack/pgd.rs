@@ -143,6 +143,7 @@ impl Pgd {
     fn check(&self) -> Result<()> {
         let what = self.name;
         check_eps(what, self.eps, self.norm, self.eps_space)?;
+        self.norm.check_dense(what)?;
         check_count(what, "steps", self.steps)?;
         check_count(what, "restarts", self.restarts)?;
         check_count(what, "eot", self.eot)?;

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 const EPS: f64 = 0.02;
-const NORMS: [Norm; 2] = [Norm::Linf, Norm::L2];
+const NORMS: [Norm; 3] = [Norm::Linf, Norm::L2, Norm::L1];
 
 /// An attack by its name, with few steps.
 fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
     let eps = match norm {
         Norm::Linf => EPS,
         Norm::L2 => 10.0 * EPS,
+        Norm::L1 => 50.0 * EPS,
     };
     let options = |more: Value| {
         let mut options = json!({ "eps": eps, "norm": norm });
@@ -126,7 +127,9 @@ const WITH_RESTARTS: [&str; 12] = [
 fn norms(name: &str) -> &'static [Norm] {
     match name {
         "cw" | "ddn" => &[Norm::L2],
-        _ => &NORMS,
+        "apgd" | "apgd_dlr" | "apgd_t" | "fab" | "fab_t" | "square" | "standard" | "plus"
+        | "rand" => &NORMS,
+        _ => &[Norm::Linf, Norm::L2],
     }
 }
 
@@ -202,8 +205,9 @@ fn shape_range_eps_and_determinism() -> Result<()> {
 fn an_example_is_attacked_alike_in_every_batch() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
-    for name in ALL {
-        let attack = attack(name, norms(name)[0], 2);
+    let in_norms = ALL.iter().flat_map(|&name| norms(name).iter().map(move |&norm| (name, norm)));
+    for (name, norm) in in_norms {
+        let attack = attack(name, norm, 2);
         let examples: Vec<usize> = (10..26).collect();
         let all = problem.attacked(&*attack, &Draws::of_examples(1, "test", &examples))?;
         let part = Problem {
@@ -212,7 +216,10 @@ fn an_example_is_attacked_alike_in_every_batch() -> Result<()> {
             y: problem.y.narrow(0, 5, 4)?,
         };
         let few = part.attacked(&*attack, &Draws::of_examples(1, "test", &examples[5..9]))?;
-        assert!(few.all_close(&all.narrow(0, 5, 4)?, 0.0, 1e-9)?, "{name}");
+        assert!(
+            few.all_close(&all.narrow(0, 5, 4)?, 0.0, 1e-9)?,
+            "{name} {norm:?}"
+        );
     }
     Ok(())
 }
@@ -222,7 +229,7 @@ fn more_restarts_never_break_fewer() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
     for norm in NORMS {
-        for name in WITH_RESTARTS {
+        for name in WITH_RESTARTS.into_iter().filter(|name| norms(name).contains(&norm)) {
             let mut before = 0;
             for restarts in 1..4 {
                 manual_seed(11);
@@ -242,11 +249,15 @@ fn more_attacks_never_break_fewer() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
     for norm in NORMS {
-        let eps = attack("fgsm", norm, 1).options()["eps"].clone();
+        let own = match norm {
+            Norm::L1 => "apgd_dlr",
+            _ => "fgsm",
+        };
+        let eps = attack(own, norm, 1).options()["eps"].clone();
         let mut before = 0;
         for count in 1..=5 {
             let names = &["square", "own", "fab", "apgd-ce", "apgd-t"][..count];
-            let own = BTreeMap::from([(1, attack("fgsm", norm, 1))]);
+            let own = BTreeMap::from([(1, attack(own, norm, 1))]);
             let options = json!({
                 "eps": eps, "norm": norm, "version": "custom", "attacks": names, "steps": 4,
                 "queries": 10,

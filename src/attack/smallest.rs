@@ -68,6 +68,7 @@ impl Smallest {
 
 /// `Invalid` for an eps that is no radius, if there is one.
 pub fn check_limit(what: &str, eps: Option<f64>, norm: Norm) -> Result<()> {
+    norm.check_dense(what)?;
     eps.map_or(Ok(()), |eps| check_eps(what, eps, norm, EpsSpace::Pixel))
 }
 

@@ -62,6 +62,7 @@ impl Spsa {
     /// `Invalid` for an eps that is no radius, counts below 1, lengths that are not positive.
     pub fn check(&self) -> Result<()> {
         check_eps("spsa", self.eps, self.norm, EpsSpace::Pixel)?;
+        self.norm.check_dense("spsa")?;
         check_count("spsa", "steps", self.steps)?;
         check_count("spsa", "samples", self.samples)?;
         check_count("spsa", "restarts", self.restarts)?;

@@ -3,13 +3,14 @@
 //! and the change stays where the margin grows.
 
 use super::apgd::{check_count, one};
+use super::ascent::laid_out;
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
 use super::pgd::check_eps;
 use super::space::EpsSpace;
-use super::squares::{first, next, side};
+use super::squares::{Trial, first, next, side};
 use super::survivors::{Found, after, rows};
-use super::victim::Victim;
+use super::victim::{Changing, Sight, Victim};
 use super::{Attack, Classifier, Draws, Mode};
 use crate::torch::{Index, Tensor, no_grad};
 use crate::{Result, interrupt};
@@ -59,36 +60,56 @@ impl Square {
 
     /// One search; every image of `x` is classified rightly.
     fn search(&self, victim: &Victim, x: &Tensor, y: &Tensor, draws: &Draws) -> Result<Found> {
-        let mut x_adv = first(self.norm, self.eps, x, draws)?;
-        let (margin, loss) = margins(victim, &x_adv, y)?;
+        let start = first(self.norm, self.eps, x, draws)?;
+        // The layout in which networks compute.
+        let (x, mut x_adv) = (&laid_out(x)?, laid_out(&start)?);
+        let (margin, loss) = margins(victim.outputs, victim.sight(&x_adv)?, y)?;
         let mut left = Left {
             places: rows(&y.eq(y)?)?,
             x: x.clone(),
             y: y.clone(),
-            best: x_adv.clone(),
+            best: x_adv.copy()?,
             margin,
             loss,
         };
         let mut own = draws.select(&left.places.to_vec_i64()?);
+        let mut around: Option<Changing> = None;
         for query in 0..self.queries {
             interrupt::check()?;
             let done = left.margin.ge(0.0)?;
             if rows(&done)?.numel() > 0 {
                 x_adv = left.write(x_adv)?;
-                left = left.select(&rows(&done.logical_not()?)?)?;
+                let stay = rows(&done.logical_not()?)?;
+                left = left.select(&stay)?;
+                if let Some(around) = &mut around {
+                    around.select(&stay)?;
+                }
                 own = draws.select(&left.places.to_vec_i64()?);
             }
             if left.places.numel() == 0 {
                 break;
             }
             let side = side(self.norm, self.p, query, x);
-            let tried = next(self.norm, self.eps, side, &left.x, &left.best, &own)?;
-            let (margin, loss) = margins(victim, &tried, &left.y)?;
+            if around.is_none() && self.norm == Norm::Linf && is_small(side, x) {
+                around = victim.around(&left.best)?;
+            }
+            let trial = next(self.norm, self.eps, side, &left.x, &left.best, &own)?;
+            let sight = match (&trial, &mut around) {
+                (Trial::Part(window, pixels), Some(around)) => around.sight(*window, pixels)?,
+                (Trial::Part(window, pixels), None) => {
+                    victim.sight(&left.best.with_index(&window.index(), pixels)?)?
+                }
+                (Trial::All(tried), _) => victim.sight(tried)?,
+            };
+            let (margin, loss) = margins(victim.outputs, sight, &left.y)?;
             let better = loss.gt(&left.loss)?;
             let taken = better.logical_or(&margin.ge(0.0)?)?;
             left.loss = loss.where_(&better, &left.loss)?;
             left.margin = margin.where_(&taken, &left.margin)?;
-            left.best = tried.where_(&taken.broadcast_to_examples(x)?, &left.best)?;
+            left.take(&trial, &taken)?;
+            if let Some(around) = &around {
+                around.keep(&taken)?;
+            }
         }
         let x_adv = left.write(x_adv)?;
         let broken = victim.wrong(&x_adv, y)?;
@@ -114,6 +135,21 @@ impl Left {
         x_adv.with_index(&[Index::Tensor(self.places.clone())], &self.best)
     }
 
+    /// The trial becomes the best image where `taken`.
+    fn take(&mut self, trial: &Trial, taken: &Tensor) -> Result<()> {
+        let taken = taken.broadcast_to_examples(&self.best)?;
+        match trial {
+            Trial::Part(window, pixels) => {
+                let part = window.of(&self.best)?;
+                part.assign(&pixels.where_(&taken, &part)?)
+            }
+            Trial::All(tried) => {
+                self.best = tried.where_(&taken, &self.best)?;
+                Ok(())
+            }
+        }
+    }
+
     fn select(&self, stay: &Tensor) -> Result<Self> {
         let of = |part: &Tensor| part.index_select(0, stay);
         Ok(Left {
@@ -127,11 +163,16 @@ impl Left {
     }
 }
 
+/// Whether most of an image is out of reach of a change in a square of `side`.
+fn is_small(side: i64, x: &Tensor) -> bool {
+    let shape = x.shape();
+    3 * side <= shape[2].min(shape[3])
+}
+
 /// The margin over the classes, and over what the attacker sees.
-fn margins(victim: &Victim, x: &Tensor, y: &Tensor) -> Result<(Tensor, Tensor)> {
-    let sight = victim.sight(x)?;
+fn margins(outputs: Outputs, sight: Sight, y: &Tensor) -> Result<(Tensor, Tensor)> {
     let margin = Loss::Margin.each(&sight.classes, y)?;
-    let loss = match victim.outputs {
+    let loss = match outputs {
         Outputs::Class => margin.clone(),
         Outputs::All => Loss::Margin.each(&sight.logits, y)?,
     };
@@ -163,7 +204,7 @@ impl Attack for Square {
             let smallest = x.shape()[2].min(x.shape()[3]);
             ensure!(
                 self.norm == Norm::Linf || smallest >= 5,
-                "square: in L2 images must be at least 5 x 5, got {}",
+                "square: in L2 and L1 images must be at least 5 x 5, got {}",
                 x.signature()
             );
             for _ in 0..self.restarts {

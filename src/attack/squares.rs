@@ -2,10 +2,11 @@
 //! <https://arxiv.org/abs/1912.00049>, section 3 and algorithms 2 and 3. Places and orientation of a
 //! change are the same for all examples of a batch; in L2 its signs are each example's own.
 
-use super::Draws;
 use super::norm::Norm;
+use super::{Draws, l1};
 use crate::Result;
-use crate::torch::{Index, Tensor};
+use crate::nn::Window;
+use crate::torch::Tensor;
 
 /// Keeps quotients finite.
 const TINY: f64 = 1e-12;
@@ -21,18 +22,27 @@ pub fn side(norm: Norm, p: f64, query: i64, x: &Tensor) -> i64 {
     let side = match norm {
         Norm::Linf => side.max(1),
         // Odd, and large enough for two halves of opposite signs.
-        Norm::L2 => side.max(3) | 1,
+        Norm::L2 | Norm::L1 => side.max(3) | 1,
     };
     side.min(height).min(width)
 }
 
-/// Where the search starts: stripes of random sign, or (L2) a grid of tiles.
+/// Where the search starts: stripes of random sign, or (L2, L1) a grid of tiles.
 pub fn first(norm: Norm, eps: f64, x: &Tensor, draws: &Draws) -> Result<Tensor> {
-    let delta = match norm {
-        Norm::Linf => signs(&x.narrow(2, 0, 1)?, draws)?.mul(eps)?,
-        Norm::L2 => scaled(&tiles(x, draws)?, eps)?,
-    };
-    x.add(delta)?.clamp(0.0, 1.0)
+    match norm {
+        Norm::Linf => {
+            let delta = signs(&x.narrow(2, 0, 1)?, draws)?.mul(eps)?;
+            x.add(delta)?.clamp(0.0, 1.0)
+        }
+        Norm::L2 | Norm::L1 => within(norm, eps, x, &tiles(norm, x, draws)?),
+    }
+}
+
+/// An image that is tried.
+pub enum Trial {
+    /// The best one with these pixels in a window.
+    Part(Window, Tensor),
+    All(Tensor),
 }
 
 /// `best` with another square of side `side`, within eps of `x`.
@@ -43,65 +53,70 @@ pub fn next(
     x: &Tensor,
     best: &Tensor,
     draws: &Draws,
-) -> Result<Tensor> {
+) -> Result<Trial> {
     match norm {
         Norm::Linf => {
-            let window = Window::random(x, side, draws)?;
+            let window = random_window(x, side, draws)?;
             let channels = draws.common(&[x.shape()[1], 1, 1], x.like()?)?;
             let change = channels.mul(2.0)?.sub(1.0)?.sign()?.mul(2.0 * eps)?;
-            let changed = best.with_index(&window.index(), window.of(best)?.add(change)?)?;
-            changed
+            let x = window.of(x)?;
+            let pixels = window
+                .of(best)?
+                .add(change)?
                 .clamp_between(&x.sub(eps)?, &x.add(eps)?)?
-                .clamp(0.0, 1.0)
+                .clamp(0.0, 1.0)?;
+            Ok(Trial::Part(window, pixels))
         }
-        Norm::L2 => {
-            let delta = moved(eps, side, &best.sub(x)?, draws)?;
-            x.add(scaled(&delta, eps)?)?.clamp(0.0, 1.0)
+        Norm::L2 | Norm::L1 => {
+            let delta = moved(norm, eps, side, &best.sub(x)?, draws)?;
+            Ok(Trial::All(within(norm, eps, x, &delta)?))
         }
     }
 }
 
 /// Takes what the perturbation spends in one window, and what it has not spent, and spends it
 /// on a tile in another window (algorithm 3).
-fn moved(eps: f64, side: i64, delta: &Tensor, draws: &Draws) -> Result<Tensor> {
-    let to = Window::random(delta, side, draws)?;
-    let from = Window::random(delta, side, draws)?;
+fn moved(norm: Norm, eps: f64, side: i64, delta: &Tensor, draws: &Draws) -> Result<Tensor> {
+    let to = random_window(delta, side, draws)?;
+    let from = random_window(delta, side, draws)?;
     let one = |window: &Window| delta.zeros_like()?.with_index(&window.index(), 1.0);
     let both = one(&to)?.maximum(one(&from)?)?;
-    let spent = length(&delta.mul(both)?)?;
-    let all = Norm::L2.size(delta)?.broadcast_to_examples(delta)?;
-    let unspent = all.square()?.rsub(eps * eps)?.clamp_min(0.0)?;
-    let budget = unspent
-        .div(delta.shape()[1] as f64)?
-        .add(spent.square()?)?
-        .sqrt()?;
+    let spent = length(norm, &delta.mul(both)?)?;
+    let all = norm.size(delta)?.broadcast_to_examples(delta)?;
+    let channels = delta.shape()[1] as f64;
+    let budget = match norm {
+        Norm::L1 => {
+            let unspent = all.rsub(eps)?.clamp_min(0.0)?;
+            unspent.div(channels)?.add(spent)?.mul(channels)?
+        }
+        _ => {
+            let unspent = all.square()?.rsub(eps * eps)?.clamp_min(0.0)?;
+            unspent.div(channels)?.add(spent.square()?)?.sqrt()?
+        }
+    };
 
     let old = to.of(delta)?;
-    let old = old.div(length(&old)?.add(TINY)?)?;
-    let shape = tile(side, delta, draws)?;
+    let old = old.div(length(norm, &old)?.add(TINY)?)?;
+    let shape = tile(norm, side, delta, draws)?;
     let new = shape.mul(signs(&dots(delta)?, draws)?)?.add(old)?;
-    let new = new.div(length(&new)?.add(TINY)?)?.mul(budget)?;
+    let new = new.div(length(norm, &new)?.add(TINY)?)?.mul(budget)?;
     delta
         .with_index(&from.index(), 0.0)?
         .with_index(&to.index(), new)
 }
 
 /// A grid of five by five tiles, each with its own signs.
-fn tiles(x: &Tensor, draws: &Draws) -> Result<Tensor> {
+fn tiles(norm: Norm, x: &Tensor, draws: &Draws) -> Result<Tensor> {
     let (height, width) = size(x);
     let side = height / 5;
     let margin = (height - side * 5) / 2;
     let mut delta = x.zeros_like()?;
     for row in 0..height / side {
         for column in 0..width / side {
-            let tile = tile(side, x, draws)?.mul(signs(&dots(x)?, draws)?)?;
-            let window = Window {
-                row: margin + row * side,
-                column: margin + column * side,
-                side,
-            };
+            let tile = tile(norm, side, x, draws)?.mul(signs(&dots(x)?, draws)?)?;
+            let window = Window::square(margin + row * side, margin + column * side, side);
             // Small images have more tiles than fit.
-            if window.row + side <= height && window.column + side <= width {
+            if window.rows.1 <= height && window.columns.1 <= width {
                 delta = delta.with_index(&window.index(), tile)?;
             }
         }
@@ -110,12 +125,11 @@ fn tiles(x: &Tensor, draws: &Draws) -> Result<Tensor> {
 }
 
 /// A tile of norm 1: two halves of opposite signs, side by side or one above the other.
-fn tile(side: i64, like: &Tensor, draws: &Draws) -> Result<Tensor> {
+fn tile(norm: Norm, side: i64, like: &Tensor, draws: &Draws) -> Result<Tensor> {
     let upper = side / 2;
-    let mut values = pyramid(upper, side);
-    values.extend(pyramid(side - upper, side).iter().map(|value| -value));
-    let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
-    let values: Vec<f64> = values.iter().map(|value| value / norm).collect();
+    let mut values = pyramid(norm, upper, side);
+    values.extend(pyramid(norm, side - upper, side).iter().map(|value| -value));
+    let values = normalized(norm, values);
     let tile = Tensor::from_f64(&values, &[side, side])?.to_like(like)?;
     let turned = draws.common(&[1], like.like()?)?.item()? > 0.5;
     if turned {
@@ -125,53 +139,36 @@ fn tile(side: i64, like: &Tensor, draws: &Draws) -> Result<Tensor> {
     }
 }
 
-/// Height `h`, width `w`, norm 1, highest in the middle (equation 2).
-fn pyramid(h: i64, w: i64) -> Vec<f64> {
+/// Height `h`, width `w`, norm 1, highest in the middle (equation 2; steeper in L1, as in the
+/// program of "Mind the box").
+fn pyramid(norm: Norm, h: i64, w: i64) -> Vec<f64> {
+    let power = if norm == Norm::L1 { 4 } else { 2 };
     let rings = (h / 2).max(w / 2);
     let cell = |i: i64, j: i64| -> f64 {
         let inner = (i - h / 2).abs().max((j - w / 2).abs());
         (inner..=rings)
-            .map(|ring| 1.0 / ((ring + 1) * (ring + 1)) as f64)
+            .map(|ring| 1.0 / ((ring + 1) as f64).powi(power))
             .sum()
     };
-    let values: Vec<f64> = (0..h)
-        .flat_map(|i| (0..w).map(move |j| cell(i, j)))
-        .collect();
-    let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
-    values.iter().map(|value| value / norm).collect()
+    let cells = (0..h).flat_map(|i| (0..w).map(move |j| cell(i, j)));
+    normalized(norm, cells.collect())
 }
 
-struct Window {
-    row: i64,
-    column: i64,
-    side: i64,
+fn normalized(norm: Norm, values: Vec<f64>) -> Vec<f64> {
+    let length = match norm {
+        Norm::L1 => values.iter().map(|value| value.abs()).sum::<f64>(),
+        _ => values.iter().map(|value| value * value).sum::<f64>().sqrt(),
+    };
+    values.iter().map(|value| value / length).collect()
 }
 
-impl Window {
-    fn random(x: &Tensor, side: i64, draws: &Draws) -> Result<Self> {
-        let (height, width) = size(x);
-        let at = |free: i64| -> Result<i64> {
-            let place = draws.common(&[1], x.like()?)?.mul(free)?;
-            Ok(place.item()? as i64)
-        };
-        Ok(Window {
-            row: at(height - side)?,
-            column: at(width - side)?,
-            side,
-        })
-    }
-
-    fn index(&self) -> [Index; 4] {
-        let span = |start| Index::Slice(Some(start), Some(start + self.side));
-        let all = || Index::Slice(None, None);
-        [all(), all(), span(self.row), span(self.column)]
-    }
-
-    fn of(&self, images: &Tensor) -> Result<Tensor> {
-        images
-            .narrow(2, self.row, self.side)?
-            .narrow(3, self.column, self.side)
-    }
+fn random_window(x: &Tensor, side: i64, draws: &Draws) -> Result<Window> {
+    let (height, width) = size(x);
+    let at = |free: i64| -> Result<i64> {
+        let place = draws.common(&[1], x.like()?)?.mul(free)?;
+        Ok(place.item()? as i64)
+    };
+    Ok(Window::square(at(height - side)?, at(width - side)?, side))
 }
 
 fn size(x: &Tensor) -> (i64, i64) {
@@ -189,15 +186,26 @@ fn signs(like: &Tensor, draws: &Draws) -> Result<Tensor> {
     draws.uniform(like, 0.0, 1.0)?.mul(2.0)?.sub(1.0)?.sign()
 }
 
-/// The L2 norm of each channel, `[n, c, 1, 1]`.
-fn length(images: &Tensor) -> Result<Tensor> {
-    images.square()?.sum_dims(&[-2, -1], true)?.sqrt()
+/// The norm of each channel, `[n, c, 1, 1]`.
+fn length(norm: Norm, images: &Tensor) -> Result<Tensor> {
+    match norm {
+        Norm::L1 => images.abs()?.sum_dims(&[-2, -1], true),
+        _ => images.square()?.sum_dims(&[-2, -1], true)?.sqrt(),
+    }
 }
 
-/// Each image's perturbation scaled to length eps.
-fn scaled(delta: &Tensor, eps: f64) -> Result<Tensor> {
-    let length = Norm::L2.size(delta)?.broadcast_to_examples(delta)?;
-    delta.div(length.add(TINY)?)?.mul(eps)
+/// Each image with its perturbation at length eps (L2), or at the nearest point that is allowed
+/// (L1).
+fn within(norm: Norm, eps: f64, x: &Tensor, delta: &Tensor) -> Result<Tensor> {
+    let delta = match norm {
+        // A little less, as in the authors' program.
+        Norm::L1 => l1::nearest(x, delta, eps * (1.0 - 1e-6))?,
+        _ => {
+            let length = norm.size(delta)?.broadcast_to_examples(delta)?;
+            delta.div(length.add(TINY)?)?.mul(eps)?
+        }
+    };
+    x.add(delta)?.clamp(0.0, 1.0)
 }
 
 #[cfg(test)]
@@ -216,10 +224,14 @@ mod tests {
 
     #[test]
     fn a_pyramid_is_highest_in_the_middle() {
-        let values = pyramid(2, 3);
+        let values = pyramid(Norm::L2, 2, 3);
         let norm = values.iter().map(|value| value * value).sum::<f64>();
         assert!((norm - 1.0).abs() < 1e-15);
-        let highest = values.iter().copied().fold(0.0, f64::max);
-        assert_eq!(values[4], highest);
+        let steep = pyramid(Norm::L1, 2, 3);
+        assert!((steep.iter().sum::<f64>() - 1.0).abs() < 1e-15);
+        for values in [values, steep] {
+            let highest = values.iter().copied().fold(0.0, f64::max);
+            assert_eq!(values[4], highest);
+        }
     }
 }

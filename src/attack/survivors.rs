@@ -26,7 +26,7 @@ impl<'a> Survivors<'a> {
     /// # Errors
     /// `Invalid` for a class that the classifier does not have.
     pub fn of(victim: &Victim, x: &'a Tensor, y: &'a Tensor) -> Result<Self> {
-        let sight = no_grad(|| victim.sight(x))?;
+        let sight = no_grad(|| victim.exact_sight(x))?;
         let classes = sight.classes.shape()[1];
         y.check_range("y", classes)?;
         Ok(Survivors {

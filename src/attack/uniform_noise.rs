@@ -34,6 +34,7 @@ impl UniformNoise {
     /// `Invalid` for an eps that is no radius, and fewer than one draw.
     pub fn check(&self) -> Result<()> {
         check_eps("uniform_noise", self.eps, self.norm, EpsSpace::Pixel)?;
+        self.norm.check_dense("uniform_noise")?;
         check_count("uniform_noise", "queries", self.queries)
     }
 }

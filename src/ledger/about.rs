@@ -110,7 +110,8 @@ fn condition_name(attack: Option<&serde_json::Value>, images: &Split) -> String 
                 parts.push(format!("{strength} {value}"));
             }
         }
-        parts.extend((attack["norm"] == "l2").then(|| "l2".to_owned()));
+        let norm = attack["norm"].as_str().filter(|&norm| norm != "linf");
+        parts.extend(norm.map(str::to_owned));
     }
     if parts.is_empty() {
         parts.push("clean".to_owned());

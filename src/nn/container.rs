@@ -1,3 +1,4 @@
+use super::frozen::Plan;
 use super::module::{Entry, Module, join};
 use super::watch::Watch;
 use crate::Result;
@@ -41,6 +42,13 @@ impl Module for Sequential {
                 .map_err(|error| error.context(format!("layer {name}, {}", layer.describe())))?;
         }
         Ok(x)
+    }
+
+    fn freeze(&self, plan: &mut Plan) -> Result<bool> {
+        for (_, layer) in &self.layers {
+            plan.network(layer)?;
+        }
+        Ok(true)
     }
 
     fn visit(&self, prefix: &str, visit: &mut dyn FnMut(String, Entry)) {

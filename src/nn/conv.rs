@@ -1,3 +1,4 @@
+use super::frozen::Plan;
 use super::init;
 use super::module::{Entry, Module, join};
 use crate::Result;
@@ -49,6 +50,11 @@ impl Conv2d {
 impl Module for Conv2d {
     fn forward(&self, x: &Tensor, _training: bool) -> Result<Tensor> {
         x.conv2d(&self.weight, self.bias.as_ref(), self.geometry)
+    }
+
+    fn freeze(&self, plan: &mut Plan) -> Result<bool> {
+        plan.conv(&self.weight, self.bias.as_ref(), self.geometry)?;
+        Ok(true)
     }
 
     fn visit(&self, prefix: &str, visit: &mut dyn FnMut(String, Entry)) {

@@ -1,7 +1,10 @@
+use super::frozen::Plan;
 use super::init;
 use super::module::{Entry, Module, join};
+use super::stateless::Reach;
 use crate::Result;
 use crate::torch::Tensor;
+use std::rc::Rc;
 
 /// `[n, inputs]` to `[n, outputs]`, with PyTorch's default initialisation.
 pub struct Linear {
@@ -31,6 +34,15 @@ impl Linear {
 impl Module for Linear {
     fn forward(&self, x: &Tensor, _training: bool) -> Result<Tensor> {
         x.linear(&self.weight, self.bias.as_ref())
+    }
+
+    fn freeze(&self, plan: &mut Plan) -> Result<bool> {
+        let frozen = Linear {
+            weight: self.weight.detach()?,
+            bias: self.bias.as_ref().map(Tensor::detach).transpose()?,
+        };
+        plan.layer(Rc::new(frozen), Reach::All);
+        Ok(true)
     }
 
     fn visit(&self, prefix: &str, visit: &mut dyn FnMut(String, Entry)) {

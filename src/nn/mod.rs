@@ -1,9 +1,11 @@
 //! Networks: layers with PyTorch's names and initialisation, torchvision's residual networks,
 //! and their weight files.
 
+mod around;
 mod container;
 mod conv;
 mod fingerprint;
+mod frozen;
 mod init;
 mod linear;
 mod model;
@@ -13,11 +15,15 @@ mod normalize;
 mod resnet;
 mod stateless;
 mod summary;
+#[cfg(test)]
+mod testing;
 mod watch;
 mod weights;
 
+pub use around::{Around, Window};
 pub use container::Sequential;
 pub use conv::Conv2d;
+pub use frozen::{Frozen, Plan};
 pub use linear::Linear;
 pub use model::{Model, class_logits};
 pub use module::{Entry, Module, entries};

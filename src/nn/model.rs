@@ -1,3 +1,4 @@
+use super::frozen::Frozen;
 use super::module::{Entry, Module, entries};
 use super::normalize::Normalize;
 use super::watch::Watch;
@@ -113,6 +114,11 @@ impl Model {
         let images = x.shape().first().copied().unwrap_or(1);
         torch::count_forward(images, logits.requires_grad());
         Ok(logits)
+    }
+
+    /// The network for many passes in eval mode, with the weights of now.
+    pub fn frozen(&self) -> Result<Frozen> {
+        Frozen::new(&self.0.network, self.0.normalize.clone())
     }
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.

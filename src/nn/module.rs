@@ -1,3 +1,4 @@
+use super::frozen::Plan;
 use super::watch::Watch;
 use crate::Result;
 use crate::torch::Tensor;
@@ -32,6 +33,12 @@ pub trait Module {
     /// The shape of the input that it was made for, where that is known.
     fn natural_input(&self) -> Option<Vec<i64>> {
         None
+    }
+
+    /// Adds to `plan` what this does in eval mode with its weights of now; false where it can only
+    /// be taken as it is.
+    fn freeze(&self, _plan: &mut Plan) -> Result<bool> {
+        Ok(false)
     }
 
     /// Calls `visit` with the name and tensor of each parameter and buffer, in the order of

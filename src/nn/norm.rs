@@ -1,3 +1,4 @@
+use super::frozen::Plan;
 use super::module::{Entry, Module, join};
 use crate::Result;
 use crate::torch::{self, BatchNorm, Dtype, Like, Tensor};
@@ -57,6 +58,16 @@ impl Module for BatchNorm2d {
             momentum: MOMENTUM,
             eps: EPS,
         })
+    }
+
+    fn freeze(&self, plan: &mut Plan) -> Result<bool> {
+        let scale = self
+            .weight
+            .div(self.running_var.add(EPS)?.sqrt()?)?
+            .detach()?;
+        let shift = self.bias.sub(self.running_mean.mul(&scale)?)?.detach()?;
+        plan.affine(&scale, &shift)?;
+        Ok(true)
     }
 
     fn visit(&self, prefix: &str, visit: &mut dyn FnMut(String, Entry)) {

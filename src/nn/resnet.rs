@@ -3,12 +3,14 @@
 
 use super::container::Sequential;
 use super::conv::Conv2d;
+use super::frozen::Plan;
 use super::init;
 use super::linear::Linear;
 use super::model::Model;
 use super::module::{Entry, Module, join};
 use super::norm::BatchNorm2d;
 use super::normalize::Normalize;
+use super::stateless::{Reach, Stateless};
 use super::watch::Watch;
 use crate::Result;
 use crate::torch::{self, Tensor};
@@ -216,6 +218,21 @@ impl Module for ResNet {
         watch.through("fc", &self.fc, &features, training)
     }
 
+    fn freeze(&self, plan: &mut Plan) -> Result<bool> {
+        self.conv1.freeze(plan)?;
+        self.bn1.freeze(plan)?;
+        plan.relu();
+        if self.stem == Stem::Imagenet {
+            Stateless::max_pool2d(3, 2, 1).freeze(plan)?;
+        }
+        for stage in &self.stages {
+            stage.freeze(plan)?;
+        }
+        plan.layer(Rc::new(Stateless::adaptive_avg_pool2d(1)), Reach::All);
+        plan.layer(Rc::new(Stateless::flatten()), Reach::All);
+        self.fc.freeze(plan)
+    }
+
     fn natural_input(&self) -> Option<Vec<i64>> {
         let side = match self.stem {
             Stem::Imagenet => 224,
@@ -307,6 +324,24 @@ impl Module for Block {
             None => x.clone(),
         };
         out.add(&shortcut)?.relu()
+    }
+
+    fn freeze(&self, plan: &mut Plan) -> Result<bool> {
+        let mut branch = Plan::default();
+        for (at, (conv, norm)) in self.layers.iter().enumerate() {
+            if at > 0 {
+                branch.relu();
+            }
+            conv.freeze(&mut branch)?;
+            norm.freeze(&mut branch)?;
+        }
+        let mut shortcut = Plan::default();
+        if let Some(downsample) = &self.downsample {
+            downsample.freeze(&mut shortcut)?;
+        }
+        plan.sum(branch, shortcut);
+        plan.relu();
+        Ok(true)
     }
 
     fn visit(&self, prefix: &str, visit: &mut dyn FnMut(String, Entry)) {

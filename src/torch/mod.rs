@@ -21,6 +21,7 @@ mod random_state;
 mod reduce;
 pub mod safetensors;
 mod shape;
+mod steps;
 mod stop;
 mod tensor;
 mod version;

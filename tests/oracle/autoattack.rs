@@ -10,6 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// In L-infinity and L2; in L1, made by autoattack_l1.py.
+const DENSE: &str = include_str!("autoattack.json");
+const L1: &str = include_str!("autoattack_l1.json");
+
 fn made<T: DeserializeOwned>(options: Value) -> T {
     serde_json::from_value(options).expect("the options are right")
 }
@@ -50,8 +54,8 @@ fn successes(classifier: &Classifier, x_adv: &Tensor, y: &Tensor) -> Vec<f64> {
     predicted.ne(y).unwrap().to_vec_f64().unwrap()
 }
 
-fn check(name: &str, model: &Model, x: &Tensor, cases: usize) {
-    let oracle = Oracle::parse(include_str!("autoattack.json"));
+fn check(oracle: &str, name: &str, model: &Model, x: &Tensor, cases: usize) {
+    let oracle = Oracle::parse(oracle);
     let clean = Oracle::parse(include_str!("attacks.json"));
     let y: Vec<i64> = clean
         .values(&format!("{name}.y"))
@@ -145,12 +149,20 @@ fn tolerance(key: &str, case: &Value) -> f64 {
 #[test]
 fn autoattack_on_a_small_network_agrees() {
     let _guard = generator();
-    check("tiny", &tiny(), &fill::images("attack.tiny", 8, 16, 16), 33);
+    let x = fill::images("attack.tiny", 8, 16, 16);
+    check(DENSE, "tiny", &tiny(), &x, 33);
+}
+
+#[test]
+fn autoattack_in_l1_agrees() {
+    let _guard = generator();
+    let x = fill::images("attack.tiny", 8, 16, 16);
+    check(L1, "tiny", &tiny(), &x, 5);
 }
 
 #[test]
 fn autoattack_on_resnet18_agrees() {
     let _guard = generator();
     let x = fill::images("attack.resnet18", 4, 32, 32);
-    check("resnet18", &resnet18(), &x, 10);
+    check(DENSE, "resnet18", &resnet18(), &x, 10);
 }

@@ -138,6 +138,7 @@ impl Family<'_> {
         match text("norm") {
             Some("linf") => name + ", L∞",
             Some("l2") => name + ", L2",
+            Some("l1") => name + ", L1",
             _ => name,
         }
     }

@@ -16,7 +16,9 @@ pub mod functions {
     /// classified rightly are attacked; the others, and those it does not break, stay as they are.
     ///
     /// - `eps`: radius of the ball around each image, in pixels of [0, 1]
-    /// - `norm` (default `"linf"`): or `"l2"`
+    /// - `norm` (default `"linf"`): or `"l2"`, `"l1"`. In L1, where an `eps` of 12 is usual for
+    ///   32 x 32 pixels, steps are sparse, and the first six tenths of them are made in balls of
+    ///   three and two times `eps`; `rho` has no part in it
     /// - `steps` (default 100): number of gradient steps
     /// - `restarts` (default 1): so many runs, each on what is left
     /// - `loss` (default `"cross_entropy"`): or `"dlr"`, the difference of logits ratio, or
@@ -32,7 +34,8 @@ pub mod functions {
     ///
     /// Errors: an `eps` that is no radius in pixels of [0, 1] (`8` for `px(8)`), counts below 1.
     ///
-    /// Source: Croce & Hein 2020, <https://arxiv.org/abs/2003.01690>, section 3.
+    /// Source: Croce & Hein 2020, <https://arxiv.org/abs/2003.01690>, section 3; in L1 Croce & Hein
+    /// 2021, <https://arxiv.org/abs/2103.01208>.
     ///
     /// ```rhai
     /// let model = sequential([Flatten(), Linear(12, 4)]);
@@ -40,6 +43,9 @@ pub mod functions {
     /// let attack = apgd(#{ eps: px(8), steps: 10, loss: "dlr" });
     /// let x_adv = attack.perturb(model, x, model.predict(x));
     /// assert((x_adv - x).abs().max().item() <= px(8) + 1e-6);
+    ///
+    /// let x_adv = apgd(#{ eps: 1.5, norm: "l1", steps: 10 }).perturb(model, x, model.predict(x));
+    /// assert(perturbation_size(x, x_adv, "l1").max().item() <= 1.5 + 1e-5);
     /// ```
     #[rhai_fn(return_raw)]
     pub fn apgd(options: Map) -> RhaiResultOf<Attack> {
@@ -114,7 +120,7 @@ pub mod functions {
     /// - `p` (default 0.8): the share of the image that the first squares cover
     /// - `norm`, `outputs`, `mode`: as for `apgd`
     ///
-    /// Errors: as for `apgd`; in L2, images smaller than 5 x 5.
+    /// Errors: as for `apgd`; in L2 and L1, images smaller than 5 x 5.
     ///
     /// Source: Andriushchenko et al. 2020, <https://arxiv.org/abs/1912.00049>.
     ///
@@ -135,14 +141,15 @@ pub mod functions {
     /// images that are still classified rightly.
     ///
     /// - `eps`: in pixels of [0, 1]
-    /// - `norm` (default `"linf"`): or `"l2"`
+    /// - `norm` (default `"linf"`): or `"l2"`, `"l1"`
     /// - `version` (default `"standard"`): `"apgd-ce"`, `"apgd-t"`, `"fab-t"` and `"square"`;
     ///   `"plus"` adds `"apgd-dlr"` and `"fab"`, with five restarts; `"rand"` is for models that
     ///   draw, APGD with both losses and 20 gradients a step; `"custom"` runs `attacks`
     /// - `attacks` (default `[]`): names of these six attacks, and attacks as values; what one of another threat
     ///   model finds counts only within `eps`
     /// - `steps` (default 100), `queries` (default 5000), `targets` (default 9): of the attacks
-    ///   that have them; less than the default is not AutoAttack any more
+    ///   that have them; less than the default is not AutoAttack any more. In L1 `"standard"`
+    ///   has five restarts of `"apgd-ce"` and at most five targets of `"apgd-t"`
     /// - `keep_going`, `outputs`, `mode`: as for `apgd`
     ///
     /// Errors: as for `apgd`; `attacks` without `"custom"` or the other way round; an attack that

@@ -402,20 +402,25 @@ pub mod functions {
 
     /// The norm of each image's perturbation, `[n]`.
     ///
-    /// - `norm`: `"linf"` or `"l2"`
+    /// - `norm`: `"linf"`, `"l2"` or `"l1"`
     ///
     /// ```rhai
     /// let x = zeros([1, 4]);
     /// let x_adv = full([1, 4], 0.5);
     /// print(perturbation_size(x, x_adv, "l2").to_array());    //> [1.0]
     /// print(perturbation_size(x, x_adv, "linf").to_array());  //> [0.5]
+    /// print(perturbation_size(x, x_adv, "l1").to_array());    //> [2.0]
     /// ```
     #[rhai_fn(return_raw)]
     pub fn perturbation_size(x: Tensor, x_adv: Tensor, norm: &str) -> RhaiResultOf<Tensor> {
         let norm = match norm {
             "linf" => Norm::Linf,
             "l2" => Norm::L2,
-            other => return Err(format!("`norm` must be \"linf\" or \"l2\", got {other:?}").into()),
+            "l1" => Norm::L1,
+            other => {
+                let wanted = "\"linf\", \"l2\" or \"l1\"";
+                return Err(format!("`norm` must be {wanted}, got {other:?}").into());
+            }
         };
         Ok(norm.size(&x_adv.sub(&x)?)?)
     }

@@ -1,0 +1,177 @@
+"""Measures the standard AutoAttack beside another program on the same weights and images.
+
+    python3 benches/autoattack.py CIFAR10 [WEIGHTS]
+
+CIFAR10 is the data set as `dataset` reads it. Without WEIGHTS, a safetensors file for the network
+of benches/autoattack.rhai, the network is trained first. The other program is torchattacks, whose
+AutoAttack is a port of the authors' program; or the authors' own, github.com/fra31/auto-attack,
+where AUTOATTACK names a checkout of it. Python packages are installed into target/bench, once,
+unless PYTHON names an interpreter that has them. IMAGES and THREADS may be set.
+
+Counted is the processor time of all threads as well as the time that passes: where another program
+runs at the same time, the first is the steadier. Results are written to
+target/bench/autoattack.json, too.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = ROOT / "benches"
+HOME = ROOT / "target" / "bench"
+PYTHON = Path(os.environ.get("PYTHON", HOME / "python" / "bin" / "python"))
+RHOBUST = Path(os.environ.get("RHOBUST", ROOT / "target" / "release" / "rhobust"))
+PACKAGES = ["torch==2.11.0", "torchvision==0.26.0", "numpy", "safetensors", "torchattacks"]
+THREADS = os.environ.get("THREADS", "2")
+IMAGES = os.environ.get("IMAGES", "500")
+EPS = 8 / 255
+
+
+def install():
+    if "PYTHON" in os.environ:
+        return
+    if not PYTHON.exists():
+        venv.create(PYTHON.parent.parent, with_pip=True)
+    probe = "import torch, safetensors, numpy, torchattacks"
+    if subprocess.run([PYTHON, "-c", probe], capture_output=True).returncode != 0:
+        print("installing", *PACKAGES, "for the comparison ...", flush=True)
+        subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+
+
+def timed(command):
+    """What a program printed, its processor time and the time that passed."""
+    start = time.perf_counter()
+    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True,
+                             cwd=HOME)
+    text = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if status != 0:
+        sys.exit(f"{command} failed")
+    return text, usage.ru_utime + usage.ru_stime, time.perf_counter() - start
+
+
+def rhobust(folder, out, *settings):
+    shutil.rmtree(out, ignore_errors=True)
+    pairs = [part for setting in (f"data={folder}", f"images={IMAGES}", *settings)
+             for part in ("--set", setting)]
+    return timed([RHOBUST, "run", HERE / "autoattack.rhai", "--threads", THREADS, "--out", out,
+                  *pairs])
+
+
+def other(weights, images, out):
+    """Runs the other program; called again where torch is."""
+    import numpy
+    import torch
+    from safetensors.torch import load_file
+    from torch import nn
+
+    torch.set_num_threads(int(THREADS))
+    layers = []
+    for inputs, outputs, stride in [(3, 16, 1), (16, 32, 2), (32, 64, 2)]:
+        layers += [nn.Conv2d(inputs, outputs, 3, stride, 1), nn.BatchNorm2d(outputs), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(1024, 10))
+    model.load_state_dict(load_file(weights))
+    model.eval()
+    batch = load_file(images)
+    x, y = batch["x"], batch["y"]
+
+    if "AUTOATTACK" in os.environ:
+        sys.path.insert(0, os.environ["AUTOATTACK"])
+        from autoattack import AutoAttack
+
+        attack = AutoAttack(model, norm="Linf", eps=EPS, version="standard", device="cpu", seed=0,
+                            verbose=True)
+        last = [time.process_time()]
+
+        def log(text):
+            if text.startswith("robust accuracy after"):
+                now = time.process_time()
+                part = text.split()[3].rstrip(":").lower()
+                print("stage", part, now - last[0], flush=True)
+                last[0] = now
+
+        attack.logger.log = log
+        attack.apgd.verbose = attack.fab.verbose = attack.square.verbose = False
+        last[0] = time.process_time()
+        x_adv = attack.run_standard_evaluation(x, y, bs=len(x))
+    else:
+        import torchattacks
+
+        attack = torchattacks.AutoAttack(model, norm="Linf", eps=EPS, version="standard",
+                                         n_classes=10, seed=0)
+        x_adv = attack(x, y)
+    with torch.no_grad():
+        right = model(x_adv.detach()).argmax(1) == y
+    numpy.save(out, right.numpy())
+
+
+def decisions(weights, images, adversarial, theirs):
+    """Compares which images are still classified rightly, by one and the same model."""
+    code = f"""
+import numpy, sys
+sys.argv = ["", ""]
+sys.path.insert(0, {str(HERE)!r})
+import autoattack, torch
+from safetensors.torch import load_file
+from torch import nn
+layers = []
+for i, o, s in [(3, 16, 1), (16, 32, 2), (32, 64, 2)]:
+    layers += [nn.Conv2d(i, o, 3, s, 1), nn.BatchNorm2d(o), nn.ReLU()]
+model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(1024, 10))
+model.load_state_dict(load_file({str(weights)!r}))
+model.eval()
+images, found = load_file({str(images)!r}), load_file({str(adversarial)!r})["x_adv"]
+ours = (model(found).argmax(1) == images["y"]).numpy()
+theirs = numpy.load({str(theirs)!r})
+size = (found - images["x"]).abs().max().item()
+assert size <= {EPS} + 1e-6 and found.min() >= 0 and found.max() <= 1
+print((ours == theirs).sum(), len(ours), ours.mean(), theirs.mean())
+"""
+    text = subprocess.check_output([PYTHON, "-c", code], text=True)
+    equal, all_, ours, theirs = text.split()
+    return int(equal), int(all_), float(ours), float(theirs)
+
+
+def main():
+    if sys.argv[1] == "--other":
+        other(*sys.argv[2:])
+        return
+    folder = Path(sys.argv[1]).resolve()
+    HOME.mkdir(parents=True, exist_ok=True)
+    install()
+    if len(sys.argv) > 2:
+        weights = Path(sys.argv[2]).resolve()
+    else:
+        weights = HOME / "autoattack-training" / "model.safetensors"
+        if not weights.exists():
+            print("training the network ...", flush=True)
+            rhobust(folder, weights.parent)
+    run = HOME / "autoattack-run"
+    text, cpu, wall = rhobust(folder, run, f"weights={weights}")
+    ours = {"cpu": cpu, "wall": wall, "output": text.splitlines()}
+    print(*[line for line in ours["output"] if line.startswith("stage")], sep="\n")
+    print(f"rhobust: {cpu:.1f} s of processor time in {wall:.1f} s", flush=True)
+    images, found = run / "images.safetensors", HOME / "autoattack-other.npy"
+    text, cpu, wall = timed([PYTHON, __file__, "--other", weights, images, found])
+    theirs = {"cpu": cpu, "wall": wall, "output": text.splitlines()}
+    print(*[line for line in theirs["output"] if line.startswith("stage")], sep="\n")
+    name = "the authors' program" if "AUTOATTACK" in os.environ else "torchattacks"
+    print(f"{name}: {cpu:.1f} s of processor time in {wall:.1f} s")
+    print(f"rhobust is {theirs['cpu'] / ours['cpu']:.2f} times as fast in processor time, "
+          f"{theirs['wall'] / ours['wall']:.2f} times in time that passes")
+    equal, images_, mine, yours = decisions(weights, images, run / "adversarial.safetensors", found)
+    print(f"the same decision on {equal} of {images_} images; robust accuracy {mine:.4f} and "
+          f"{yours:.4f}")
+    results = {"rhobust": ours, name: theirs, "equal": equal, "images": images_,
+               "robust_accuracy": [mine, yours], "threads": THREADS}
+    (HOME / "autoattack.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

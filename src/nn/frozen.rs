@@ -1,0 +1,218 @@
+//! A network for many passes with the weights of now: eval mode, nothing learned, batch
+//! normalisation inside the convolutions before it. Low-order bits differ from the network's own.
+
+use super::module::Module;
+use super::normalize::Normalize;
+use super::stateless::Reach;
+use crate::Result;
+use crate::torch::{self, Tensor};
+use std::rc::Rc;
+
+/// The steps from pixels in [0, 1] to logits.
+pub struct Frozen {
+    pub(super) normalize: Normalize,
+    pub(super) steps: Vec<Step>,
+}
+
+pub(super) enum Step {
+    Conv {
+        weight: Tensor,
+        bias: Option<Tensor>,
+        geometry: torch::Conv2d,
+        relu: bool,
+    },
+    /// A factor and a summand for each channel, `[c, 1, 1]`.
+    Affine(Tensor, Tensor),
+    Relu,
+    Layer(Rc<dyn Module>, Reach),
+    /// Two ways side by side, added.
+    Sum(Vec<Step>, Vec<Step>),
+}
+
+/// What a network puts together as it is frozen.
+#[derive(Default)]
+pub struct Plan(Vec<Step>);
+
+impl Plan {
+    pub(super) fn conv(
+        &mut self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        geometry: torch::Conv2d,
+    ) -> Result<()> {
+        self.0.push(Step::Conv {
+            weight: weight.detach()?,
+            bias: bias.map(Tensor::detach).transpose()?,
+            geometry,
+            relu: false,
+        });
+        Ok(())
+    }
+
+    /// `scale * x + shift` for each channel, both `[c]`.
+    pub(super) fn affine(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
+        if let Some(Step::Conv {
+            weight,
+            bias,
+            relu: false,
+            ..
+        }) = self.0.last_mut()
+        {
+            *weight = weight
+                .mul(scale.reshape(&[-1, 1, 1, 1])?)?
+                .channels_last()?;
+            *bias = Some(match &bias {
+                Some(bias) => bias.mul(scale)?.add(shift)?,
+                None => shift.clone(),
+            });
+            return Ok(());
+        }
+        let each = |values: &Tensor| values.reshape(&[-1, 1, 1]);
+        self.0.push(Step::Affine(each(scale)?, each(shift)?));
+        Ok(())
+    }
+
+    pub(super) fn relu(&mut self) {
+        match self.0.last_mut() {
+            Some(Step::Conv { relu, .. }) => *relu = true,
+            _ => self.0.push(Step::Relu),
+        }
+    }
+
+    /// A layer as it is.
+    pub(super) fn layer(&mut self, layer: Rc<dyn Module>, reach: Reach) {
+        self.0.push(Step::Layer(layer, reach));
+    }
+
+    pub(super) fn sum(&mut self, one: Plan, other: Plan) {
+        self.0.push(Step::Sum(one.0, other.0));
+    }
+
+    /// All of `network`; as it is where it cannot be taken apart.
+    pub(super) fn network(&mut self, network: &Rc<dyn Module>) -> Result<()> {
+        if !network.freeze(self)? {
+            self.layer(network.clone(), Reach::All);
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Step::Conv {
+                weight,
+                bias,
+                geometry,
+                relu,
+            } => {
+                let out = x.conv2d(weight, bias.as_ref(), *geometry)?;
+                if *relu { out.into_relu() } else { Ok(out) }
+            }
+            Step::Affine(scale, shift) => x.mul(scale)?.add(shift),
+            Step::Relu => x.relu(),
+            Step::Layer(layer, _) => layer.forward(x, false),
+            Step::Sum(one, other) => through(one, x)?.add(through(other, x)?),
+        }
+    }
+
+    /// The same for an input that has its padding in it.
+    pub(super) fn forward_unpadded(&self, x: &Tensor) -> Result<Tensor> {
+        let Step::Conv {
+            weight,
+            bias,
+            geometry,
+            relu,
+        } = self
+        else {
+            return self.forward(x);
+        };
+        let geometry = torch::Conv2d {
+            padding: 0,
+            ..*geometry
+        };
+        let out = x.conv2d(weight, bias.as_ref(), geometry)?;
+        if *relu { out.into_relu() } else { Ok(out) }
+    }
+}
+
+pub(super) fn through(steps: &[Step], x: &Tensor) -> Result<Tensor> {
+    let mut x = x.clone();
+    for step in steps {
+        x = step.forward(&x)?;
+    }
+    Ok(x)
+}
+
+impl Frozen {
+    pub(super) fn new(network: &Rc<dyn Module>, normalize: Normalize) -> Result<Self> {
+        let mut plan = Plan::default();
+        torch::no_grad(|| plan.network(network))?;
+        Ok(Frozen {
+            normalize,
+            steps: plan.0,
+        })
+    }
+
+    /// What the network makes of images `[n, c, h, w]` before its first step.
+    pub(super) fn first_input(&self, x: &Tensor) -> Result<Tensor> {
+        let x = self.normalize.forward(x)?;
+        if x.ndim() == 4 {
+            x.channels_last()
+        } else {
+            Ok(x)
+        }
+    }
+
+    /// Logits `[n, outputs]` for pixels in [0, 1].
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let logits = through(&self.steps, &self.first_input(x)?)?;
+        let images = x.shape().first().copied().unwrap_or(1);
+        torch::count_forward(images, logits.requires_grad());
+        Ok(logits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::testing::{noisy_resnet, noisy_sequential};
+    use crate::torch::{Dtype, Like, generator, rand};
+
+    /// Logits and gradients of both kinds of networks, in float64.
+    #[test]
+    fn a_frozen_network_is_the_network() -> Result<()> {
+        let _guard = generator();
+        let like = Like {
+            dtype: Dtype::Float64,
+            ..Like::default()
+        };
+        for model in [noisy_sequential()?, noisy_resnet()?] {
+            model.to(Some(Dtype::Float64), None)?;
+            let frozen = model.frozen()?;
+            let x = rand(&[3, 3, 16, 16], like)?.leaf()?;
+            let (own, fast) = (model.forward_in(&x, false)?, frozen.forward(&x)?);
+            // The weights are multiplied in another order.
+            assert!(fast.all_close(&own, 1e-10, 1e-10)?, "{model}");
+            let slope = |logits: &Tensor| logits.square()?.sum()?.gradient(&x);
+            assert!(
+                slope(&fast)?.all_close(&slope(&own)?, 1e-9, 1e-9)?,
+                "{model}"
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn batch_norm_is_folded_in() -> Result<()> {
+        let _guard = generator();
+        let frozen = noisy_sequential()?.frozen()?;
+        let norms = frozen
+            .steps
+            .iter()
+            .filter(|step| matches!(step, Step::Affine(..)));
+        // The one that comes first has no convolution before it.
+        assert_eq!(norms.count(), 1);
+        Ok(())
+    }
+}
