@@ -7,6 +7,9 @@ mod compare;
 mod condition;
 mod corruptions;
 mod curves;
+mod diagnosis;
+#[cfg(test)]
+mod diagnosis_tests;
 mod document;
 mod eps;
 mod gallery;
@@ -23,6 +26,8 @@ mod study;
 mod testing;
 #[cfg(test)]
 mod tests;
+
+pub use diagnosis::{diagnosis_page, diagnosis_table, write_diagnosis};
 
 use crate::Result;
 use block::Section;
