@@ -66,7 +66,7 @@ const QUESTIONS: [Question; 20] = [
     },
     Question {
         name: "inference",
-        text: "Is an image classified in one pass, without gradients?",
+        text: "Is an image classified without gradients within?",
         source: FLAGS,
         answer: outputs::inference,
     },

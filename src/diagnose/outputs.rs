@@ -3,7 +3,7 @@
 //! one.
 
 use super::check::{Finding, Verdict};
-use super::compare::Paired;
+use super::compare::{Paired, USUAL_GAIN};
 use super::subject::{Subject, count, flags, quantile};
 use crate::Result;
 use crate::attack::{Apgd, Loss, Norm, Outputs};
@@ -67,7 +67,7 @@ pub fn randomness(subject: &Subject) -> Result<Finding> {
     Ok(numbers(Finding::new(verdict, found)).advise(advice))
 }
 
-/// Whether a pass differentiates something within, or takes several passes of a model.
+/// Whether a pass differentiates something within.
 pub fn inference(subject: &Subject) -> Result<Finding> {
     let rows = subject.some_right(LOOKED_AT);
     let before = passes();
@@ -76,20 +76,15 @@ pub fn inference(subject: &Subject) -> Result<Finding> {
     let n = rows.len() as f64;
     let forward = (after.forward - before.forward) as f64 / n;
     let backward = (after.backward - before.backward) as f64 / n;
-    let (verdict, found) = match (forward, backward) {
-        (_, b) if b > 0.0 => (
+    let (verdict, found) = match backward > 0.0 {
+        true => (
             Verdict::Warn,
             "The classifier takes gradients while it classifies: it optimises at inference, and \
              an attack that does not go through this sees another function.",
         ),
-        (f, _) if f > 1.0 => (
-            Verdict::Warn,
-            "The classifier takes several passes of a model for one image: if they are combined \
-             by a vote or a choice, gradients miss it.",
-        ),
-        _ => (
+        false => (
             Verdict::Pass,
-            "An image takes one pass and no gradient; only passes of models count.",
+            "An image is classified without gradients, as far as those through models count.",
         ),
     };
     let advice = "Attack what is optimised too (an adaptive attack, Croce et al. 2022), and rely \
@@ -130,8 +125,8 @@ pub fn probabilities(subject: &Subject) -> Result<Finding> {
 }
 
 /// Where the softmax of this share of the images is exactly 1 in float32, cross-entropy loses the
-/// label's logit from its gradient.
-const MANY_SATURATED: f64 = 0.5;
+/// label's logit from its gradient. Confident models come to that honestly, so it is a warning;
+/// whether it misled the attack, the other losses say.
 const SOME_SATURATED: f64 = 0.1;
 
 /// How large logits are.
@@ -143,17 +138,19 @@ pub fn saturation(subject: &Subject) -> Result<Finding> {
     let saturated = count(&flags(&own.ge(1.0)?.squeeze_dim(1)?)?);
     let margins = Loss::Margin.each(&outputs, &y)?.neg()?.to_vec_f64()?;
     let share = saturated as f64 / rows.len() as f64;
-    let verdict = match share {
-        it if it >= MANY_SATURATED => Verdict::Fail,
-        it if it >= SOME_SATURATED => Verdict::Warn,
-        _ => Verdict::Pass,
+    // An attack that breaks nearly all was not misled.
+    let left = subject.share(subject.survivors()?.len());
+    let verdict = match share >= SOME_SATURATED && left > USUAL_GAIN {
+        true => Verdict::Warn,
+        false => Verdict::Pass,
     };
     let found = format!(
         "Of {} images that are classified rightly, {saturated} have a softmax of exactly 1 at \
          their class{}.",
         rows.len(),
-        match verdict {
-            Verdict::Pass => "",
+        match (verdict, saturated) {
+            (Verdict::Pass, 0) => "",
+            (Verdict::Pass, _) => ", too few to matter or broken all the same",
             _ => ": the cross-entropy of these is 0, and so is most of its gradient",
         }
     );

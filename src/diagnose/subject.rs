@@ -48,6 +48,12 @@ impl<'a> Subject<'a> {
         seed: u64,
     ) -> Result<Self> {
         let n = images.examples.len();
+        let dtype = images.x.dtype()?;
+        ensure!(
+            [Dtype::Float32, Dtype::Float64].contains(&dtype),
+            "diagnose: the model computes in {dtype}, whose rounding hides small changes; move it \
+             with model.to(\"float32\")"
+        );
         let mut subject = Subject {
             classifier,
             model,

@@ -6,17 +6,17 @@ use crate::torch::{Dtype, Like, Tensor, generator, manual_seed, rand};
 const CLASSES: i64 = 4;
 const IMAGES: usize = 40;
 
-/// Images of 4 classes: grey, with the channel or the corner of the class brighter, so that a
-/// linear classifier gets all of them right and has a margin that eps crosses on some.
+/// Images of 4 classes: grey, with the row of the class brighter, so that a linear classifier gets
+/// all of them right, and eps is more than the margin of some and less than that of others.
 fn images() -> Result<Images> {
     let n = IMAGES as i64;
     let y: Vec<i64> = (0..n).map(|i| i % CLASSES).collect();
     let y = Tensor::from_i64(&y, &[n])?;
-    let noise = rand(&[n, 3, 4, 4], Like::default())?.mul(0.2)?;
+    let noise = rand(&[n, 3, 4, 4], Like::default())?.mul(0.05)?;
     // From faint to clear: the margins are spread.
     let strength = Tensor::from_f64(
         &(0..n)
-            .map(|i| 0.04 + 0.2 * i as f64 / n as f64)
+            .map(|i| 0.02 + 0.08 * i as f64 / n as f64)
             .collect::<Vec<_>>(),
         &[n, 1, 1, 1],
     )?
@@ -42,7 +42,7 @@ fn marks() -> Result<Tensor> {
 fn linear(x: &Tensor) -> Result<Tensor> {
     let n = x.shape()[0];
     let weight = marks()?.reshape(&[CLASSES, 48])?.to_like(x)?;
-    x.reshape(&[n, 48])?.matmul(weight.transpose(0, 1)?)
+    x.reshape(&[n, 48])?.matmul(&weight.transpose(0, 1)?)
 }
 
 /// Small budgets: the classifiers are simple.
@@ -151,7 +151,8 @@ fn logits_that_saturate_the_softmax_are_found() -> Result<()> {
     let _guard = generator();
     let found = examine(|x| linear(x)?.mul(1e6), &options())?;
     assert_eq!(found.verdict, Trust::Masked);
-    for name in ["saturation", "gradients", "losses", "apgd"] {
+    assert_eq!(verdict(&found, "saturation"), Verdict::Warn);
+    for name in ["gradients", "losses", "apgd"] {
         assert_eq!(verdict(&found, name), Verdict::Fail, "{name}");
     }
     // The function itself is as smooth as before, and the right loss finds what there is.

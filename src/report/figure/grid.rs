@@ -3,7 +3,6 @@
 use super::draw::{line, n};
 use super::scale::{Scale, tick_texts, ticks};
 use super::{Data, Figure, WIDTH};
-use crate::report::short;
 use maud::html;
 
 /// What the figure shows: a row of values for each of `ys`, from below to above.
@@ -115,7 +114,8 @@ pub fn grid(given: Grid) -> Figure {
 fn key(value: f64) -> String {
     match value.abs() {
         size if size >= 1e4 || (size > 0.0 && size < 1e-2) => format!("{value:.0e}"),
-        _ => short((value * 100.0).round() / 100.0),
+        size if size >= 100.0 => format!("{value:.0}"),
+        _ => n(value),
     }
 }
 

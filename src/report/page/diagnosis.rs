@@ -2,6 +2,7 @@
 
 use super::block::{Block, Section};
 use super::document::Page;
+use crate::attack::{EpsSpace, describe_eps};
 use crate::diagnose::{Check, Diagnosis, Evidence, Plot, Shape, Trust, Unit, Verdict};
 use crate::files::{plain_name, write_whole};
 use crate::metrics::wilson_interval;
@@ -18,12 +19,10 @@ use std::path::{Path, PathBuf};
 pub fn diagnosis_page(diagnosis: &Diagnosis) -> Result<String> {
     let title = format!("{}: {}", diagnosis.name, diagnosis.verdict.word());
     let subtitle = format!(
-        "{} · {} of {} · seed {}",
-        diagnosis.attack,
-        match diagnosis.images {
-            1 => "1 image".to_owned(),
-            n => format!("{n} images"),
-        },
+        "PGD-{}, L∞, eps {} · {} images of {} · seed {}",
+        diagnosis.options.steps,
+        describe_eps(diagnosis.options.eps, EpsSpace::Pixel, None),
+        diagnosis.images,
         diagnosis.data,
         diagnosis.seed
     );
@@ -219,10 +218,11 @@ fn checks(diagnosis: &Diagnosis) -> Result<Section> {
 }
 
 fn folded(check: &Check) -> Result<Block> {
-    let mut within = vec![Block::Text(html! {
-        p { (check.explanation) }
-        @if let Some(advice) = &check.advice { p.muted { (advice) } }
-    })];
+    let mut within = Vec::new();
+    if let Some(advice) = &check.advice {
+        within.push(Block::Text(html! { p { (advice) } }));
+    }
+
     if !check.evidence.is_empty() {
         let mut table = Table::new("", vec!["value".into()]);
         for it in &check.evidence {
@@ -236,7 +236,10 @@ fn folded(check: &Check) -> Result<Block> {
     }
     within.push(Block::Text(html! { p.fine { "Source: " (check.source) } }));
     Ok(Block::Folded(
-        html! { (badge(check.verdict)) " " (check.question) },
+        html! {
+            (badge(check.verdict)) " " (check.question) br;
+            span.muted { (check.explanation) }
+        },
         within,
     ))
 }

@@ -98,7 +98,7 @@ fn the_page_says_all_of_it_and_escapes_it() {
     assert!(at("id=\"reasons\"") < at("id=\"checks\""));
     assert!(at("gradients was seen.") < at("noise was seen."));
     assert_eq!(page.matches("<svg").count(), 2);
-    assert!(!page.contains("http://") || !page.contains("src=\"http"));
+    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"));
 }
 
 #[test]
