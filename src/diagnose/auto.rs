@@ -48,13 +48,15 @@ pub fn apgd_losses(subject: &Subject) -> Result<Finding> {
         paired.only_second
     );
     let error = |broken: &[bool]| subject.share(subject.wrong_count() + count(broken));
-    Ok(Finding::new(paired.verdict(subject.images()), found)
-        .share("error under APGD-CE", error(&ce))
-        .share("error under APGD-DLR", error(&dlr))
-        .count("broken by DLR only", paired.only_second)
-        .count("broken by cross-entropy only", paired.only_first)
-        .number("p", Some(paired.p))
-        .advise("The scale of the logits hides the gradient of the cross-entropy: use DLR."))
+    Ok(
+        Finding::new(paired.verdict(count(&ce), subject.images()), found)
+            .share("error under APGD-CE", error(&ce))
+            .share("error under APGD-DLR", error(&dlr))
+            .count("broken by DLR only", paired.only_second)
+            .count("broken by cross-entropy only", paired.only_first)
+            .number("p", Some(paired.p))
+            .advise("The scale of the logits hides the gradient of the cross-entropy: use DLR."),
+    )
 }
 
 /// AutoAttack on what PGD leaves.
@@ -89,13 +91,16 @@ pub fn autoattack(subject: &Subject) -> Result<Finding> {
     if !enough {
         found += " With fewer than four classes it has no targeted attacks.";
     }
-    Ok(Finding::new(paired.verdict(subject.images()), found)
-        .share(
-            format!("error under PGD-{}", options.steps),
-            subject.share(pgd),
-        )
-        .share("error under both", subject.share(pgd + count(&broken)))
-        .share("gap", subject.share(count(&broken)))
-        .number("p of the gap", Some(paired.p))
-        .advise("Report AutoAttack's error (autoattack(#{ eps: ... }) in full) instead of PGD's."))
+    Ok(Finding::new(
+        paired.verdict(count(subject.reference()?), subject.images()),
+        found,
+    )
+    .share(
+        format!("error under PGD-{}", options.steps),
+        subject.share(pgd),
+    )
+    .share("error under both", subject.share(pgd + count(&broken)))
+    .share("gap", subject.share(count(&broken)))
+    .number("p of the gap", Some(paired.p))
+    .advise("Report AutoAttack's error (autoattack(#{ eps: ... }) in full) instead of PGD's."))
 }

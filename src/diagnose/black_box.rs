@@ -90,7 +90,7 @@ pub fn black_box(subject: &Subject) -> Result<Finding> {
         let purpose = format!("diagnose {}", attack.name());
         let broken = subject.within_eps(&**attack, &subject.classifier, rows, &purpose)?;
         let beside = Beside::of(subject, &broken, attacks.len())?;
-        finding.verdict = finding.verdict.max(beside.verdict(subject));
+        finding.verdict = finding.verdict.max(beside.verdict(subject)?);
         sentences.push(format!(
             "{} breaks {} of {} images with {} queries, PGD {}; {} of those that PGD leaves, of \
              which a second run of PGD breaks {}.",
@@ -138,7 +138,7 @@ pub fn transfer(subject: &Subject) -> Result<Finding> {
         count(subject.reference()?),
         beside.alone
     );
-    let finding = Finding::new(beside.verdict(subject), found);
+    let finding = Finding::new(beside.verdict(subject)?, found);
     Ok(beside
         .tell(finding, subject, "transfer", count(&broken))
         .advise(
@@ -170,11 +170,11 @@ impl Beside {
         })
     }
 
-    fn verdict(&self, subject: &Subject) -> Verdict {
-        match self.all.second_ahead() {
+    fn verdict(&self, subject: &Subject) -> Result<Verdict> {
+        Ok(match self.all.second_ahead() {
             true => Verdict::Fail,
-            false => self.left.verdict(subject.images()),
-        }
+            false => self.left.verdict(subject.found()?, subject.images()),
+        })
     }
 
     fn tell(&self, finding: Finding, subject: &Subject, name: &str, broken: usize) -> Finding {

@@ -12,12 +12,16 @@ pub const SIGNIFICANT: f64 = 0.05;
 /// which McNemar's exact test says that this is no chance: 2 * 0.5^6 < 0.05.
 pub const FEWEST_NO_CHANCE: usize = 6;
 
-/// Gains of another attack up to this, as a fraction of all images, are usual for models whose
-/// gradients are not masked: half of the next.
-pub const USUAL_GAIN: f64 = 0.05;
+/// Of what two attacks break together, the part that the first misses: above this it misses more
+/// than it finds, and was misled. Defences with masked gradients lie at 0.9 and more; sound models
+/// lie below a quarter (measured here: PGD beside AutoAttack on small networks trained with PGD).
+pub const MOST: f64 = 0.5;
 
-/// "Often by more than 10 %" are the gains that AutoAttack made on defences that had been
-/// evaluated wrongly (Croce & Hein 2020, abstract).
+/// From here on it is worth a warning.
+pub const MUCH: f64 = 1.0 / 3.0;
+
+/// Likewise for gains above this, as a fraction of all images: "often by more than 10 %" are those
+/// of AutoAttack on defences that had been evaluated wrongly (Croce & Hein 2020, abstract).
 pub const LARGE_GAIN: f64 = 0.10;
 
 /// Two attacks on the same images.
@@ -76,12 +80,13 @@ impl Paired {
         }
     }
 
-    /// What the gain of the second attack, of `images` in all, says about the first.
-    pub fn verdict(&self, images: usize) -> Verdict {
-        let gain = self.gain() as f64 / images.max(1) as f64;
+    /// What the gain of the second attack says about the first, which breaks `found` of `images`.
+    pub fn verdict(&self, found: usize, images: usize) -> Verdict {
+        let gain = self.gain() as f64;
+        let missed = gain / (found as f64 + gain).max(1.0);
         match self.second_ahead() {
-            true if gain > LARGE_GAIN => Verdict::Fail,
-            true if gain > USUAL_GAIN => Verdict::Warn,
+            true if missed > MOST => Verdict::Fail,
+            true if missed > MUCH || gain > LARGE_GAIN * images as f64 => Verdict::Warn,
             _ => Verdict::Pass,
         }
     }
@@ -93,12 +98,17 @@ mod tests {
 
     #[test]
     fn few_images_are_chance_and_small_gains_are_usual() {
-        let verdict = |found, images| Paired::one_way(found).verdict(images);
-        assert_eq!(verdict(FEWEST_NO_CHANCE - 1, 20), Verdict::Pass);
-        assert_eq!(verdict(FEWEST_NO_CHANCE, 20), Verdict::Fail);
-        assert_eq!(verdict(6, 100), Verdict::Warn);
-        assert_eq!(verdict(50, 1000), Verdict::Pass);
-        assert_eq!(verdict(101, 1000), Verdict::Fail);
+        let verdict = |gain, found, images| Paired::one_way(gain).verdict(found, images);
+        // Too few to be no chance, though the first attack finds none.
+        assert_eq!(verdict(FEWEST_NO_CHANCE - 1, 0, 20), Verdict::Pass);
+        assert_eq!(verdict(FEWEST_NO_CHANCE, 0, 20), Verdict::Fail);
+        // More than it finds, a third of what both do, and less.
+        assert_eq!(verdict(21, 20, 1000), Verdict::Fail);
+        assert_eq!(verdict(11, 20, 1000), Verdict::Warn);
+        assert_eq!(verdict(9, 20, 1000), Verdict::Pass);
+        // A tenth of the images.
+        assert_eq!(verdict(10, 60, 100), Verdict::Pass);
+        assert_eq!(verdict(11, 60, 100), Verdict::Warn);
     }
 
     #[test]

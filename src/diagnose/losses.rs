@@ -73,7 +73,7 @@ pub fn losses(subject: &Subject) -> Result<Finding> {
         })?;
         let broken = subject.within_eps(&attack, &it.classifier, &left, "diagnose control")?;
         let paired = Paired::of(control, &broken)?.best_of(variants.len());
-        verdict = verdict.max(paired.verdict(subject.images()));
+        verdict = verdict.max(paired.verdict(subject.found()?, subject.images()));
         found.push((format!("broken with {}", it.name), count(&broken)));
         if best.as_ref().is_none_or(|it| count(&broken) > it.0) {
             best = Some((count(&broken), it.name.clone(), paired));
@@ -145,10 +145,12 @@ pub fn float64(subject: &Subject) -> Result<Finding> {
         count(&broken),
         count(control)
     );
-    Ok(Finding::new(paired.verdict(subject.images()), found)
-        .count("broken in float64", count(&broken))
-        .count("broken by a second run in float32", count(control))
-        .count("images that PGD leaves", left.len())
-        .number("p of the gain", Some(paired.p))
-        .advise("Evaluate in float64: model.to(\"float64\")."))
+    Ok(
+        Finding::new(paired.verdict(subject.found()?, subject.images()), found)
+            .count("broken in float64", count(&broken))
+            .count("broken by a second run in float32", count(control))
+            .count("images that PGD leaves", left.len())
+            .number("p of the gain", Some(paired.p))
+            .advise("Evaluate in float64: model.to(\"float64\")."),
+    )
 }

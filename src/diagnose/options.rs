@@ -60,7 +60,7 @@ impl Options {
             "diagnose: `eps` must be above 0, got {eps}"
         );
         ensure!(
-            eps < 1.0,
+            (0.0..1.0).contains(&eps),
             "diagnose: `eps` must be below 1, pixels lie in [0, 1], got {eps}; did you mean \
              {eps:?}/255.0, that is px({eps})?"
         );

@@ -3,7 +3,7 @@
 //! one.
 
 use super::check::{Finding, Verdict};
-use super::compare::{Paired, USUAL_GAIN};
+use super::compare::{LARGE_GAIN, Paired};
 use super::subject::{Subject, count, flags, quantile};
 use crate::Result;
 use crate::attack::{Apgd, Loss, Norm, Outputs};
@@ -53,7 +53,9 @@ pub fn randomness(subject: &Subject) -> Result<Finding> {
     let averaged = subject.within_eps(&attack, &subject.classifier, &rows, "diagnose averaged")?;
     let paired = Paired::of(subject.control()?, &averaged)?;
     // Randomness alone is a warning: one gradient does not point where the mean one does.
-    let verdict = paired.verdict(subject.images()).max(Verdict::Warn);
+    let verdict = paired
+        .verdict(subject.found()?, subject.images())
+        .max(Verdict::Warn);
     let found = format!(
         "Two passes over the same images differ: the classifier draws random numbers. Of the {} \
          images that PGD leaves, Auto-PGD with gradients averaged over {AVERAGED} passes breaks \
@@ -138,9 +140,9 @@ pub fn saturation(subject: &Subject) -> Result<Finding> {
     let saturated = count(&flags(&own.ge(1.0)?.squeeze_dim(1)?)?);
     let margins = Loss::Margin.each(&outputs, &y)?.neg()?.to_vec_f64()?;
     let share = saturated as f64 / rows.len() as f64;
-    // An attack that breaks nearly all was not misled.
+    // An attack that breaks nearly all was not misled by much.
     let left = subject.share(subject.survivors()?.len());
-    let verdict = match share >= SOME_SATURATED && left > USUAL_GAIN {
+    let verdict = match share >= SOME_SATURATED && left > LARGE_GAIN {
         true => Verdict::Warn,
         false => Verdict::Pass,
     };

@@ -331,6 +331,11 @@ impl<'a> Subject<'a> {
         })
     }
 
+    /// How many images it breaks in both runs.
+    pub fn found(&self) -> Result<usize> {
+        Ok(count(self.reference()?) + count(self.control()?))
+    }
+
     fn once<'b>(
         &self,
         cell: &'b OnceCell<Vec<bool>>,

@@ -9,6 +9,10 @@ const FEWEST_RIGHT: usize = 10;
 /// Without these nothing is known about whether another attack finds more.
 const ESSENTIAL: [&str; 4] = ["gradients", "losses", "black_box", "autoattack"];
 
+/// Failing, they say that the attack in question is too weak, as one of two steps is for any
+/// model. Masked gradients make others fail, too.
+const STRENGTH: [&str; 3] = ["steps", "restarts", "autoattack"];
+
 /// The verdict and what it says, for `right` images that were classified rightly.
 pub fn of(diagnosis: &Diagnosis, right: usize) -> (Trust, String) {
     let names = |verdict| {
@@ -30,6 +34,16 @@ pub fn of(diagnosis: &Diagnosis, right: usize) -> (Trust, String) {
         diagnosis.images,
         percent(diagnosis.resolution)
     );
+    let mut failing = diagnosis.with(Verdict::Fail);
+    if !failed.is_empty() && failing.all(|it| STRENGTH.contains(&it.name.as_str())) {
+        return (
+            Trust::Doubt,
+            format!(
+                "The number is too low because the attack is too weak ({failed}); nothing else says \
+                 that gradients are masked. {numbers}"
+            ),
+        );
+    }
     if !failed.is_empty() {
         return (
             Trust::Masked,
@@ -74,4 +88,59 @@ pub fn of(diagnosis: &Diagnosis, right: usize) -> (Trust, String) {
         Trust::Trust,
         format!("No check finds masked gradients. {numbers} {finer}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Check;
+    use super::super::options::Options;
+    use super::*;
+
+    fn word(checks: &[(&str, Verdict)], right: usize) -> (Trust, String) {
+        let check = |(name, verdict): &(&str, Verdict)| Check {
+            name: (*name).to_owned(),
+            question: String::new(),
+            source: String::new(),
+            verdict: *verdict,
+            evidence: Vec::new(),
+            explanation: String::new(),
+            advice: None,
+        };
+        let diagnosis = Diagnosis {
+            name: "model".into(),
+            data: String::new(),
+            verdict: Trust::Doubt,
+            summary: String::new(),
+            options: Options::default(),
+            seed: 0,
+            images: 100,
+            clean_error: 0.1,
+            attack: String::new(),
+            attack_error: 0.4,
+            worst_error: 0.45,
+            resolution: 0.06,
+            checks: checks.iter().map(check).collect(),
+            plots: Vec::new(),
+        };
+        of(&diagnosis, right)
+    }
+
+    #[test]
+    fn the_word_for_what_checks_say() {
+        let sound = ESSENTIAL.map(|name| (name, Verdict::Pass));
+        let and = |name, verdict| [&sound[..], &[(name, verdict)]].concat();
+        assert_eq!(word(&sound, 90).0, Trust::Trust);
+        assert_eq!(word(&sound, FEWEST_RIGHT - 1).0, Trust::Doubt);
+        assert_eq!(word(&sound[1..], 90).0, Trust::Doubt);
+        assert_eq!(word(&and("transfer", Verdict::NotRun), 90).0, Trust::Trust);
+        assert_eq!(word(&and("noise", Verdict::Warn), 90).0, Trust::Doubt);
+        assert_eq!(word(&and("noise", Verdict::Fail), 5).0, Trust::Masked);
+        // Too few steps are no masked gradients.
+        let (verdict, says) = word(&and("steps", Verdict::Fail), 90);
+        assert_eq!(verdict, Trust::Doubt);
+        assert!(
+            says.contains("too weak (steps)") && says.contains("45.0 %"),
+            "{says}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use super::names::a_type;
 use super::{RhaiResultOf, callback, options};
 use crate::attack::Classifier;
 use crate::data::BatchOptions;
-use crate::diagnose::{self, Diagnosis, Images, Options, Suspect};
+use crate::diagnose::{self, Images, Options, Suspect};
 use crate::nn::Model;
 use crate::report::{diagnosis_page, diagnosis_table, write_diagnosis};
 use crate::torch::{Device, Dtype, Tensor};
@@ -17,11 +17,11 @@ use std::rc::Rc;
 
 /// A diagnosis as scripts hold it.
 #[derive(Clone)]
-pub struct Diagnosed(Rc<Diagnosis>);
+pub struct Diagnosis(Rc<diagnose::Diagnosis>);
 
 pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
-    module.set_custom_type::<Diagnosed>("diagnosis");
+    module.set_custom_type::<Diagnosis>("diagnosis");
     module
 }
 
@@ -122,7 +122,7 @@ fn examine(
     suspect: Suspect,
     (images, split): (Images, &Split),
     options: &Options,
-) -> Result<Diagnosed> {
+) -> Result<Diagnosis> {
     let host = Host::of(context);
     let n = options.images as u64;
     let title = format!("{}: diagnosis", options.name);
@@ -142,7 +142,7 @@ fn examine(
         write_diagnosis(&diagnosis, record.folder())?;
         Ok(())
     })?;
-    Ok(Diagnosed(Rc::new(diagnosis)))
+    Ok(Diagnosis(Rc::new(diagnosis)))
 }
 
 fn as_data(value: &impl serde::Serialize) -> RhaiResultOf<Dynamic> {
@@ -164,6 +164,8 @@ pub mod functions {
     /// `name` than `"model"` they are `diagnosis-NAME`.
     ///
     /// - `model`: examined in eval mode through its class outputs; nothing of it is changed
+    /// - `classifier`: or a closure, such as a defence around a model: from pixels in [0, 1],
+    ///   float32 `[n, 3, h, w]` on the CPU, to logits, of which the first are the classes'
     /// - `split`: such as `data.test`
     /// - `options`: a map
     ///   - `eps` (default 0.03): the radius in question, L-infinity, in pixels of [0, 1]
@@ -185,11 +187,15 @@ pub mod functions {
     /// <https://arxiv.org/abs/1802.00420>; Croce & Hein 2020, <https://arxiv.org/abs/2003.01690>.
     ///
     /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// let found = diagnose(model, test, #{ eps: px(4), checks: ["gradients", "flatness"] });
-    /// assert(found.verdict == "doubt");
     /// print(found.checks[0].question);  //> Do all images have a gradient?
+    /// assert(found.verdict == "doubt");  // other checks are needed
+    ///
+    /// let coarse = |x| model.forward((x * 4.0).round() / 4.0);
+    /// let found = diagnose(coarse, test, #{ eps: px(4), checks: ["gradients"] });
+    /// assert(found.verdict == "masked");
     /// ```
     #[rhai_fn(name = "diagnose", return_raw)]
     pub fn diagnose_model(
@@ -197,7 +203,7 @@ pub mod functions {
         model: Model,
         split: Split,
         options: Map,
-    ) -> RhaiResultOf<Diagnosed> {
+    ) -> RhaiResultOf<Diagnosis> {
         let (options, source) = read(&split, options)?;
         let images = images(&split, &options, model.dtype()?, model.device())?;
         let classes = split.class_names().len() as i64;
@@ -211,25 +217,13 @@ pub mod functions {
         Ok(examine(&context, suspect, (images, &split), &options)?)
     }
 
-    /// The same for any classifier, such as a defence around a model.
-    ///
-    /// - `classifier`: a closure from pixels in [0, 1], float32 `[n, 3, h, w]` on the CPU, to logits,
-    ///   of which the first are those of the split's classes
-    ///
-    /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
-    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
-    /// let coarse = |x| model.forward((x * 4.0).round() / 4.0);
-    /// let found = diagnose(coarse, test, #{ eps: px(4), checks: ["gradients"] });
-    /// assert(found.verdict == "masked");
-    /// ```
     #[rhai_fn(name = "diagnose", return_raw)]
     pub fn diagnose_closure(
         context: NativeCallContext,
         classifier: FnPtr,
         split: Split,
         options: Map,
-    ) -> RhaiResultOf<Diagnosed> {
+    ) -> RhaiResultOf<Diagnosis> {
         let (options, source) = read(&split, options)?;
         let images = images(&split, &options, Dtype::Float32, Device::Cpu)?;
         let classes = split.class_names().len() as i64;
@@ -245,26 +239,26 @@ pub mod functions {
     /// warns, too few images or checks that are needed and did not run mean doubt.
     ///
     /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// let found = diagnose(model, test, #{ checks: ["flatness"] });
     /// assert(found.verdict == "doubt");  // the other checks are needed
     /// ```
     #[rhai_fn(get = "verdict", pure)]
-    pub fn verdict(diagnosis: &mut Diagnosed) -> String {
+    pub fn verdict(diagnosis: &mut Diagnosis) -> String {
         diagnosis.0.verdict.word().to_owned()
     }
 
     /// The verdict in a few sentences, with the numbers.
     ///
     /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// print(diagnose(model, test, #{ checks: ["flatness"] }).summary);
     /// //> ...
     /// ```
     #[rhai_fn(get = "summary", pure)]
-    pub fn summary(diagnosis: &mut Diagnosed) -> String {
+    pub fn summary(diagnosis: &mut Diagnosis) -> String {
         diagnosis.0.summary.clone()
     }
 
@@ -273,14 +267,14 @@ pub mod functions {
     /// `advice`.
     ///
     /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// let check = diagnose(model, test, #{ checks: ["inference"] }).checks[0];
     /// print(`${check.name}: ${check.verdict}`);  //> inference: pass
     /// print(check.evidence[0].value);            //> 1.0
     /// ```
     #[rhai_fn(get = "checks", return_raw, pure)]
-    pub fn checks(diagnosis: &mut Diagnosed) -> RhaiResultOf<Array> {
+    pub fn checks(diagnosis: &mut Diagnosis) -> RhaiResultOf<Array> {
         diagnosis.0.checks.iter().map(as_data).collect()
     }
 
@@ -288,13 +282,13 @@ pub mod functions {
     /// the checks succeeded within eps).
     ///
     /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// let errors = diagnose(model, test, #{ checks: ["noise"] }).errors;
     /// assert(errors.clean <= errors.attack && errors.attack <= errors.worst);
     /// ```
     #[rhai_fn(get = "errors", pure)]
-    pub fn errors(diagnosis: &mut Diagnosed) -> Map {
+    pub fn errors(diagnosis: &mut Diagnosis) -> Map {
         let it = &diagnosis.0;
         Map::from([
             ("clean".into(), it.clean_error.into()),
@@ -311,12 +305,12 @@ pub mod functions {
     /// Errors: another ending; a place that may not be written.
     ///
     /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// diagnose(model, test, #{ checks: ["flatness"] }).save("page.html");
     /// ```
     #[rhai_fn(name = "save", return_raw)]
-    pub fn save(context: NativeCallContext, diagnosis: Diagnosed, path: &str) -> RhaiResultOf<()> {
+    pub fn save(context: NativeCallContext, diagnosis: Diagnosis, path: &str) -> RhaiResultOf<()> {
         let text = match path.rsplit_once('.') {
             Some((_, "html")) => diagnosis_page(&diagnosis.0)?,
             Some((_, "json")) => serde_json::to_string_pretty(&*diagnosis.0)
@@ -335,7 +329,7 @@ pub mod functions {
     /// The diagnosis as a table: a line for each check, and the reasons.
     ///
     /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// print(diagnose(model, test, #{ checks: ["inference"], name: "linear" }));
     /// //> linear: doubt
@@ -344,7 +338,7 @@ pub mod functions {
     /// //> ...
     /// ```
     #[rhai_fn(name = "to_string", name = "print", return_raw, pure)]
-    pub fn diagnosis_to_string(diagnosis: &mut Diagnosed) -> RhaiResultOf<String> {
+    pub fn diagnosis_to_string(diagnosis: &mut Diagnosis) -> RhaiResultOf<String> {
         let table = diagnosis_table(&diagnosis.0)?;
         Ok(table.to_string().trim_end().to_owned())
     }
@@ -352,13 +346,13 @@ pub mod functions {
     /// The diagnosis in one line, as it is shown inside of arrays and maps.
     ///
     /// ```rhai
-    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// let found = diagnose(model, test, #{ checks: ["flatness"] });
     /// assert(found.to_debug() == "diagnosis(model: doubt, 1 checks)");
     /// ```
     #[rhai_fn(name = "to_debug", name = "debug", pure)]
-    pub fn diagnosis_to_debug(diagnosis: &mut Diagnosed) -> String {
+    pub fn diagnosis_to_debug(diagnosis: &mut Diagnosis) -> String {
         let it = &diagnosis.0;
         format!(
             "diagnosis({}: {}, {} checks)",

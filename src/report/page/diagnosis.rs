@@ -1,13 +1,14 @@
 //! The page of a diagnosis: whether the error under an attack can be trusted, and why not.
 
 use super::block::{Block, Section};
+use super::diagnosis_text::shown;
 use super::document::Page;
 use crate::attack::{EpsSpace, describe_eps};
 use crate::diagnose::{Check, Diagnosis, Evidence, Plot, Shape, Trust, Unit, Verdict};
 use crate::files::{plain_name, write_whole};
 use crate::metrics::wilson_interval;
 use crate::report::figure::{Axis, Curve, Curves, Data, Figure, Grid, curves, grid};
-use crate::report::{Cell, Format, Table, short};
+use crate::report::{Cell, Format, Table};
 use crate::{Error, Result};
 use maud::{Markup, html};
 use std::path::{Path, PathBuf};
@@ -56,50 +57,19 @@ pub fn write_diagnosis(diagnosis: &Diagnosis, folder: &Path) -> Result<PathBuf> 
     Ok(page)
 }
 
-/// The diagnosis for a terminal: a line for each check with its first numbers, and what is said
-/// about those that did not pass.
-///
-/// # Errors
-/// None for a diagnosis that there can be.
-pub fn diagnosis_table(diagnosis: &Diagnosis) -> Result<Table> {
-    let title = format!("{}: {}", diagnosis.name, diagnosis.verdict.word());
-    let mut table = Table::new(title, vec!["verdict".into()]);
-    for check in &diagnosis.checks {
-        let numbers = check.evidence.iter().take(FIRST).map(|it| {
-            let value = shown(it);
-            format!("{} {value}", it.name)
-        });
-        let numbers: Vec<String> = numbers.collect();
-        let label = match numbers.is_empty() {
-            true => check.name.clone(),
-            false => format!("{}: {}", check.name, numbers.join(", ")),
-        };
-        table.row(label, vec![Cell::Text(check.verdict.word().into())])?;
-    }
-    table.note(&diagnosis.summary);
-    let unlike = |it: &&Check| it.verdict != Verdict::Pass;
-    for check in diagnosis.checks.iter().filter(unlike) {
-        let advice = check.advice.as_deref().unwrap_or_default();
-        table.note(format!("{}: {} {advice}", check.name, check.explanation));
-    }
-    Ok(table)
-}
-
-/// Numbers of a check in its line.
-const FIRST: usize = 2;
-
-fn shown(it: &Evidence) -> String {
-    match (it.value, it.unit) {
-        (None, _) => "–".to_owned(),
-        (Some(value), Unit::Share) => format!("{:.1} %", 100.0 * value),
-        (Some(value), _) => short(value),
-    }
-}
-
 fn cell(it: &Evidence) -> Cell {
     match it.unit {
         Unit::Share => Cell::Text(shown(it)),
         Unit::Count | Unit::Number => Cell::number(it.value, Format::Plain),
+    }
+}
+
+/// A sentence in which backticks stand around code.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
     }
 }
 
@@ -181,8 +151,8 @@ fn reasons(diagnosis: &Diagnosis) -> Option<Section> {
     let list = |it: &Check| {
         html! {
             li {
-                (badge(it.verdict)) " " b { (it.question) } " " (it.explanation)
-                @if let Some(advice) = &it.advice { br; span.muted { (advice) } }
+                (badge(it.verdict)) " " b { (it.question) } " " (prose(&it.explanation))
+                @if let Some(advice) = &it.advice { br; span.muted { (prose(advice)) } }
             }
         }
     };
@@ -220,7 +190,7 @@ fn checks(diagnosis: &Diagnosis) -> Result<Section> {
 fn folded(check: &Check) -> Result<Block> {
     let mut within = Vec::new();
     if let Some(advice) = &check.advice {
-        within.push(Block::Text(html! { p { (advice) } }));
+        within.push(Block::Text(html! { p { (prose(advice)) } }));
     }
 
     if !check.evidence.is_empty() {
@@ -238,7 +208,7 @@ fn folded(check: &Check) -> Result<Block> {
     Ok(Block::Folded(
         html! {
             (badge(check.verdict)) " " (check.question) br;
-            span.muted { (check.explanation) }
+            span.muted { (prose(&check.explanation)) }
         },
         within,
     ))
@@ -322,8 +292,8 @@ fn missing(diagnosis: &Diagnosis) -> Option<Section> {
             ul {
                 @for it in all {
                     li {
-                        b { (it.question) } " " (it.explanation) " "
-                        @if let Some(advice) = &it.advice { (advice) }
+                        b { (it.question) } " " (prose(&it.explanation)) " "
+                        @if let Some(advice) = &it.advice { (prose(advice)) }
                     }
                 }
             }

@@ -24,7 +24,7 @@ fn check(name: &str, verdict: Verdict) -> Check {
             },
         ],
         explanation: format!("{name} was seen."),
-        advice: (verdict != Verdict::Pass).then(|| format!("Mend {name}.")),
+        advice: (verdict != Verdict::Pass).then(|| format!("Mend `{name}`.")),
     }
 }
 
@@ -83,7 +83,7 @@ fn the_page_says_all_of_it_and_escapes_it() {
         "Adv &amp; co: masked",
         "Do not trust it.",
         "Is gradients &lt;as&gt; it should be?",
-        "Mend gradients.",
+        "Mend <code>gradients</code>.",
         "Somebody 2019",
         "12.5 %",
         "id=\"not-run\"",
@@ -109,7 +109,7 @@ fn the_table_explains_what_did_not_pass() {
         table.contains("gradients: share 12.5 %, nothing –"),
         "{table}"
     );
-    assert!(table.contains("transfer: transfer was seen. Mend transfer."));
+    assert!(table.contains("transfer: transfer was seen. Mend `transfer`."));
     assert!(!table.contains("steps was seen."));
 }
 

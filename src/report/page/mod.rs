@@ -10,6 +10,7 @@ mod curves;
 mod diagnosis;
 #[cfg(test)]
 mod diagnosis_tests;
+mod diagnosis_text;
 mod document;
 mod eps;
 mod gallery;
@@ -27,7 +28,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use diagnosis::{diagnosis_page, diagnosis_table, write_diagnosis};
+pub use diagnosis::{diagnosis_page, write_diagnosis};
+pub use diagnosis_text::diagnosis_table;
 
 use crate::Result;
 use block::Section;
