@@ -73,23 +73,26 @@ pub struct AutoAttackOptions {
     pub keep_going: bool,
 }
 
-struct Stage {
+struct Stage<'a> {
     name: String,
-    attack: Rc<dyn Attack>,
+    attack: Rc<dyn Attack + 'a>,
 }
 
-pub struct AutoAttack {
+pub struct AutoAttack<'a> {
     options: AutoAttackOptions,
-    stages: Vec<Stage>,
+    stages: Vec<Stage<'a>>,
 }
 
-impl AutoAttack {
+impl<'a> AutoAttack<'a> {
     /// `own` are attacks that do not come by a name, at their places in `attacks`.
     ///
     /// # Errors
     /// `Invalid` for options out of range, attacks where the version brings its own or none
     /// where it does not, and attacks that do not exist.
-    pub fn new(options: AutoAttackOptions, own: BTreeMap<usize, Rc<dyn Attack>>) -> Result<Self> {
+    pub fn new(
+        options: AutoAttackOptions,
+        own: BTreeMap<usize, Rc<dyn Attack + 'a>>,
+    ) -> Result<Self> {
         check_eps("autoattack", options.eps, options.norm, EpsSpace::Pixel)?;
         for (name, count) in [
             ("steps", options.steps),
@@ -193,7 +196,7 @@ impl AutoAttackOptions {
     }
 }
 
-impl Attack for AutoAttack {
+impl Attack for AutoAttack<'_> {
     fn name(&self) -> &'static str {
         "autoattack"
     }

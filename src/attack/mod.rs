@@ -17,7 +17,9 @@ mod hyperplane;
 mod norm;
 mod objective;
 mod outcome;
+mod own;
 mod pgd;
+mod preflight;
 #[cfg(test)]
 mod properties;
 mod rotation;
@@ -26,6 +28,7 @@ mod square;
 mod squares;
 mod survivors;
 mod victim;
+mod worst;
 
 pub use apgd::Apgd;
 pub use apgd_t::ApgdT;
@@ -41,7 +44,9 @@ pub use gaussian_noise::GaussianNoise;
 pub use norm::Norm;
 pub use objective::{Labels, Loss, Outputs};
 pub use outcome::Outcome;
+pub use own::{OfTwo, Own, OwnOptions, Parts, Searcher, Stepper};
 pub use pgd::{Convention, Pgd, PgdOptions};
+pub use preflight::doubts;
 pub use rotation::Rotation;
 pub use space::{Clip, EpsSpace};
 pub use square::Square;
@@ -55,7 +60,7 @@ use serde::{Deserialize, Serialize};
 /// A value: everything that decides the result is in it.
 pub trait Attack {
     /// The name in scripts, tables and as a transformation of label augmentation.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Changed images, shaped like `x` and without gradient.
     ///

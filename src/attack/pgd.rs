@@ -5,6 +5,7 @@ use super::ball::Ball;
 use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
 use super::space::{Bounds, Clip, EpsSpace};
+use super::worst::{Run, Worst};
 use super::{Attack, Classifier, Draws, Mode, check_batch};
 use crate::nn::{Normalize, class_logits};
 use crate::torch::{Tensor, no_grad, with_grad};
@@ -207,9 +208,12 @@ impl Attack for Pgd {
             if self.restarts == 1 {
                 return target.transform.inverse(&z_adv);
             }
-            worst.keep(&target, z_adv)?;
+            worst.keep(target.judge(z_adv)?)?;
         }
-        worst.images(&target.transform)
+        match worst.images() {
+            Some(z_adv) => target.transform.inverse(&z_adv),
+            None => Ok(x),
+        }
     }
 
     fn mode(&self) -> Mode {
@@ -264,53 +268,24 @@ impl Target<'_> {
         let each = self.loss.each(logits, &self.y)?;
         if self.targeted { each.neg() } else { Ok(each) }
     }
-}
 
-/// The worst case for each image over restarts: one that succeeds before one that does not,
-/// then the higher loss.
-#[derive(Default)]
-struct Worst {
-    best: Option<(Tensor, Tensor, Tensor)>,
-}
-
-impl Worst {
-    fn keep(&mut self, target: &Target, z_adv: Tensor) -> Result<()> {
-        let (success, loss) = no_grad(|| {
-            let logits = target.logits(&z_adv)?;
+    /// What a run came to.
+    fn judge(&self, images: Tensor) -> Result<Run> {
+        no_grad(|| {
+            let logits = self.logits(&images)?;
             // A success is a changed class, whatever other outputs the attacker sees.
-            let classes = class_logits(&logits, target.classifier.classes)?;
-            let hit = classes.argmax(1, false)?.eq(&target.class)?;
-            let success = if target.targeted {
-                hit
-            } else {
-                hit.logical_not()?
-            };
-            Ok::<_, crate::Error>((success, target.signed(&logits)?))
-        })?;
-        self.best = Some(match self.best.take() {
-            None => (z_adv, success, loss),
-            Some((old_z, old_success, old_loss)) => {
-                let first = success.logical_and(&old_success.logical_not()?)?;
-                let higher = success
-                    .eq(&old_success)?
-                    .logical_and(&loss.gt(&old_loss)?)?;
-                let better = first.logical_or(&higher)?;
-                let images = better.broadcast_to_examples(&z_adv)?;
-                (
-                    z_adv.where_(&images, &old_z)?,
-                    success.where_(&better, &old_success)?,
-                    loss.where_(&better, &old_loss)?,
-                )
-            }
-        });
-        Ok(())
-    }
-
-    fn images(self, transform: &Normalize) -> Result<Tensor> {
-        match self.best {
-            Some((z_adv, ..)) => transform.inverse(&z_adv),
-            None => bail!("pgd: `restarts` must be at least 1"),
-        }
+            let classes = class_logits(&logits, self.classifier.classes)?;
+            let hit = classes.argmax(1, false)?.eq(&self.class)?;
+            Ok(Run {
+                images,
+                success: if self.targeted {
+                    hit
+                } else {
+                    hit.logical_not()?
+                },
+                loss: self.signed(&logits)?,
+            })
+        })
     }
 }
 

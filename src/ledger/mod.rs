@@ -11,9 +11,11 @@ mod folder;
 mod judge;
 mod pair;
 mod rows;
+mod worst;
 
 pub use about::{About, Kind};
 pub use folder::{FOLDER, files, path_in, read_all};
 pub use judge::{Judged, judge};
 pub use pair::{mcnemar_of, pairs, spill_over_of};
 pub use rows::{Ledger, Row};
+pub use worst::worst_case;

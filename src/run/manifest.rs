@@ -57,6 +57,9 @@ pub struct Recorded {
     pub machine: Machine,
     /// Conventions, threat models and whatever else the script found worth noting.
     pub notes: Map<String, Value>,
+    /// What the user was warned of.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
     /// UTC.
     pub started: String,
     /// When the run was resumed, each time.

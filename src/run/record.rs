@@ -157,6 +157,7 @@ impl Record {
             versions: manifest.versions,
             machine: Machine::read(),
             notes: Map::new(),
+            warnings: Vec::new(),
             started: utc(SystemTime::now()),
             resumed: Vec::new(),
             ended: None,
@@ -284,6 +285,12 @@ impl Record {
     /// Notes a convention, a threat model or the like under `key`; the last value stays.
     pub fn note(&mut self, key: &str, value: Value) -> Result<()> {
         self.recorded.notes.insert(key.to_owned(), value);
+        self.write_record()
+    }
+
+    /// Keeps what the user was warned of.
+    pub fn warn(&mut self, warning: String) -> Result<()> {
+        self.recorded.warnings.push(warning);
         self.write_record()
     }
 

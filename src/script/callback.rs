@@ -13,7 +13,50 @@ pub fn call<T: Variant + Clone>(
     closure: &FnPtr,
     args: impl FuncArgs,
 ) -> Result<T> {
-    let value: Dynamic = closure.call_within_context(context, args).map_err(raised)?;
+    checked(context, closure.call_within_context(context, args))
+}
+
+/// The same, where the closure keeps what it wants to remember in the map `this`.
+pub fn call_with_memory<T: Variant + Clone>(
+    context: &NativeCallContext,
+    closure: &FnPtr,
+    memory: &mut Dynamic,
+    mut args: Vec<Dynamic>,
+) -> Result<T> {
+    // A portable one has no `this`.
+    let this = closure.is_anonymous().then_some(memory);
+    checked(context, closure.call_raw(context, this, &mut args))
+}
+
+/// A closure that can be called where the module that it was written in is not known: it brings the
+/// module's functions and imports along.
+pub fn portable(context: &NativeCallContext, closure: FnPtr) -> super::RhaiResultOf<FnPtr> {
+    let home = context.global_runtime_state().clone();
+    let call = move |caller: NativeCallContext, args: &mut [&mut Dynamic]| {
+        let mut global = home.clone();
+        // The limit of nested calls counts the caller's.
+        global.level = global.level.max(caller.global_runtime_state().level);
+        let (engine, position) = (caller.engine(), caller.call_position());
+        let at_home = NativeCallContext::new_with_all_fields(
+            engine,
+            closure.fn_name(),
+            None,
+            &global,
+            position,
+        );
+        let args: Vec<Dynamic> = args.iter_mut().map(|it| std::mem::take(*it)).collect();
+        closure.call_raw(&at_home, None, args)
+    };
+    // "Deprecated" stands for "may change" in rhai; the version is pinned.
+    #[allow(deprecated)]
+    FnPtr::from_fn("portable", call)
+}
+
+fn checked<T: Variant + Clone>(
+    context: &NativeCallContext,
+    returned: std::result::Result<Dynamic, Failure>,
+) -> Result<T> {
+    let value = returned.map_err(raised)?;
     let given = value.type_name();
     value.try_cast_result::<T>().map_err(|_| {
         let engine = context.engine();

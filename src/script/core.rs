@@ -1,10 +1,10 @@
 //! The domain `core`: parameters, options, assertions, units, seeds.
 
 use super::host::Host;
-use super::{RhaiResultOf, options, params};
+use super::{RhaiResultOf, callback, options, params};
 use crate::{Error, interrupt};
-use rhai::Map;
 use rhai::plugin::*;
+use rhai::{FnPtr, Map};
 use std::time::{Duration, Instant};
 
 /// How long `sleep` may overlook a Ctrl-C.
@@ -35,6 +35,19 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn params(context: NativeCallContext, defaults: Map) -> RhaiResultOf<Map> {
         Ok(params::declare(&Host::of(&context), defaults)?)
+    }
+
+    /// The closure, so that it can be called outside of the module in which it was written: what a
+    /// module's function returns as a closure, or keeps in a map, must be made so.
+    ///
+    /// ```rhai
+    /// // In a module of its own: fn adder(n) { portable(|x| x + n) }
+    /// let add = portable(|x| x + 2);
+    /// print(add.call(40));  //> 42
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn portable(context: NativeCallContext, closure: FnPtr) -> RhaiResultOf<FnPtr> {
+        callback::portable(&context, closure)
     }
 
     /// Merges the options given to a function over its defaults; returns the complete map.

@@ -17,6 +17,7 @@ use crate::torch::{self, Device};
 use crate::{Error, Result, info};
 use rhai::{Engine, Map, NativeCallContext, Position};
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -65,6 +66,8 @@ struct State {
     probing: RefCell<Option<Probing>>,
     /// The names that a session knows before its next input.
     known: RefCell<Outline>,
+    /// What the user was warned of.
+    warnings: RefCell<HashSet<String>>,
 }
 
 impl Host {
@@ -81,6 +84,7 @@ impl Host {
             trainings: RefCell::default(),
             probing: RefCell::default(),
             known: RefCell::default(),
+            warnings: RefCell::default(),
             settings,
         })))
     }
@@ -341,6 +345,20 @@ impl Host {
     /// Writes a line where `print` does.
     pub fn print(&self, text: &str) {
         self.screen().aside(|| (self.0.printer.borrow())(text));
+    }
+
+    /// Tells of something that is likely not meant, once: on standard error and in the record.
+    pub fn warn(&self, warning: &str, position: Position) -> Result<()> {
+        if !self.0.warnings.borrow_mut().insert(warning.to_owned()) {
+            return Ok(());
+        }
+        let place = self.place(position);
+        let at = place.map_or_else(String::new, |place| {
+            format!("{}:{}: ", place.source.name, place.line)
+        });
+        let warning = format!("{at}{warning}");
+        self.screen().aside(|| eprintln!("warning: {warning}"));
+        self.recording(|record| record.warn(warning))
     }
 
     /// Replaces where `print` writes to: a test's buffer, a terminal with a progress bar.

@@ -72,20 +72,22 @@ impl Default for Naming {
 fn threat(host: &Host, given: Option<Dynamic>) -> RhaiResultOf<Option<serde_json::Value>> {
     let given = given.unwrap_or_default();
     let attack = given.clone().flatten().try_cast::<Attack>();
-    match attack {
-        Some(attack) => Ok(Some(attack.record())),
-        None if given.is::<FnPtr>() => {
-            let mut parameters = host.parameters();
-            parameters.remove("batch_size");
-            Ok(Some(
-                json!({ "attack": "own attack", "parameters": parameters }),
-            ))
-        }
-        None if given.is_unit() => Ok(None),
+    let mut threat = match &attack {
+        Some(attack) => attack.record(),
+        None if given.is::<FnPtr>() => json!({ "attack": "own attack" }),
+        None if given.is_unit() => return Ok(None),
         None => {
-            Err("`attack` must be an attack, such as pgd(#{ ... }), or a closure |x, y|".into())
+            return Err(
+                "`attack` must be an attack, such as pgd(#{ ... }), or a closure |x, y|".into(),
+            );
         }
+    };
+    if attack.is_none_or(|attack| attack.has_closures()) {
+        let mut parameters = host.parameters();
+        parameters.remove("batch_size");
+        threat["parameters"] = json!(parameters);
     }
+    Ok(Some(threat))
 }
 
 fn judged(
@@ -197,6 +199,46 @@ pub mod functions {
             .into_iter()
             .map(|it| Dynamic::from(Ledger::of(it)))
             .collect())
+    }
+
+    /// The worst case for each example over several ledgers of one model, as a ledger that the run
+    /// folder keeps: the row with a wrong prediction, of several the one of the highest loss.
+    ///
+    /// - `ledgers`: an array, of one model and one data set; examples that not all have are left
+    ///   out
+    /// - `condition`: what the worst case is called
+    ///
+    /// Errors: a ledger that is not complete; other weights or images.
+    ///
+    /// ```rhai
+    /// import "std/evaluate" as evaluate;
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
+    /// let a = evaluate::examples(model, test, #{ attack: fgsm(#{ eps: 0.1 }) });
+    /// let b = evaluate::examples(model, test, #{ attack: square(#{ eps: 0.1, queries: 10 }) });
+    /// let worst = worst_case([a, b], "worst of two");
+    /// assert(worst.error >= a.error && worst.error >= b.error);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn worst_case(
+        context: NativeCallContext,
+        ledgers: Array,
+        condition: &str,
+    ) -> RhaiResultOf<Ledger> {
+        let given = ledgers.into_iter().map(|it| {
+            it.try_cast::<Ledger>()
+                .ok_or("`ledgers` must be an array of ledgers, as `evaluate::examples` gives them")
+        });
+        let given = given.collect::<std::result::Result<Vec<Ledger>, _>>()?;
+        let rows: Vec<_> = given.iter().map(Ledger::rows).collect();
+        let rows: Vec<&ledger::Ledger> = rows.iter().map(|rows| &**rows).collect();
+        let (about, worst) = ledger::worst_case(&rows, condition)?;
+        let mut kept = Host::of(&context).ledger(about)?;
+        if kept.is_empty() {
+            kept.add(worst)?;
+        }
+        kept.write()?;
+        Ok(Ledger::of(kept))
     }
 
     /// Adds what a model said about a batch: a row for each image.

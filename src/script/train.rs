@@ -87,9 +87,29 @@ pub mod functions {
     /// assert(loss == 3.0);
     /// assert((w.item() - 0.7).abs() < 1e-6);
     /// ```
-    #[rhai_fn(return_raw)]
+    #[rhai_fn(name = "step", return_raw)]
     pub fn step(optimizer: Optimizer, loss: Tensor) -> RhaiResultOf<f64> {
         Ok(optimizer.0.step(&loss)?)
+    }
+
+    /// The same, and the gradient of something else from the same backward pass, for example of
+    /// the perturbation in free adversarial training; returns `#{ loss, gradient }`.
+    ///
+    /// - `x`: a tensor that requires a gradient
+    ///
+    /// ```rhai
+    /// let w = tensor([1.0]).requires_grad_();
+    /// let x = tensor([3.0]).requires_grad_();
+    /// let taken = sgd([w], #{ lr: 0.1 }).step((w * x).sum(), x);
+    /// assert(taken.loss == 3.0 && taken.gradient.item() == 1.0);
+    /// ```
+    #[rhai_fn(name = "step", return_raw)]
+    pub fn step_with(optimizer: Optimizer, loss: Tensor, x: Tensor) -> RhaiResultOf<Map> {
+        let (loss, mut gradients) = optimizer.0.step_with(&loss, &[&x])?;
+        Ok(Map::from([
+            ("loss".into(), loss.into()),
+            ("gradient".into(), Dynamic::from(gradients.remove(0))),
+        ]))
     }
 
     /// The learning rate of the steps from here on; can be assigned.

@@ -165,7 +165,8 @@ impl Scene<'_> {
         }
         if name.starts_with("anon$") {
             return format!(
-                "a closure was called with ({types}), but takes more or fewer arguments"
+                "a closure was called with ({types}), but takes more or fewer arguments, or came out \
+                 of a module: there, return `portable(|...| ...)`"
             );
         }
         let own = outline.map_or(&[][..], |outline| &outline.functions);

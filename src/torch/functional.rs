@@ -15,6 +15,20 @@ pub enum Reduction {
     None,
 }
 
+/// What a divergence adds up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DivergenceReduction {
+    /// The mean of all entries, which is PyTorch's default.
+    #[default]
+    Mean,
+    /// The mean over the examples: the divergence as it is defined.
+    Batchmean,
+    Sum,
+    /// Nothing.
+    None,
+}
+
 impl Reduction {
     fn tch(self) -> tch::Reduction {
         match self {
@@ -243,6 +257,25 @@ impl Tensor {
             .0
             .f_nll_loss(&targets.0, none, reduction.tch(), IGNORED);
         self.result("nll_loss", &[targets], result)
+    }
+
+    /// The Kullback-Leibler divergence of the distributions `targets` from these log-probabilities,
+    /// targets * (log targets - self), 0 where a target is 0.
+    pub fn kl_div(&self, targets: &Tensor, reduction: DivergenceReduction) -> Result<Tensor> {
+        ensure!(
+            self.shape() == targets.shape() && self.dtype()? == targets.dtype()?,
+            "kl_div: `targets` must be like the log-probabilities, {}, got {}",
+            self.signature(),
+            targets.signature()
+        );
+        let result = self.0.f_kl_div(&targets.0, tch::Reduction::None, false);
+        let each = self.result("kl_div", &[targets], result)?;
+        match reduction {
+            DivergenceReduction::Mean => each.mean(),
+            DivergenceReduction::Batchmean => each.sum()?.div(each.dim(0)? as f64),
+            DivergenceReduction::Sum => each.sum(),
+            DivergenceReduction::None => Ok(each),
+        }
     }
 
     fn check_targets(&self, what: &str, targets: &Tensor) -> Result<()> {

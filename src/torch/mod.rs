@@ -30,7 +30,7 @@ pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, ra
 pub use create::{stack, zeros};
 pub use device::Device;
 pub use dtype::Dtype;
-pub use functional::{BatchNorm, Conv2d, Reduction};
+pub use functional::{BatchNorm, Conv2d, DivergenceReduction, Reduction};
 pub use index::Index;
 pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use random_state::RandomState;

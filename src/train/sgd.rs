@@ -98,6 +98,15 @@ impl Sgd {
     /// `Invalid` for a loss that is not one finite number, or that no parameter takes part in,
     /// before anything is changed.
     pub fn step(&self, loss: &Tensor) -> Result<f64> {
+        Ok(self.step_with(loss, &[])?.0)
+    }
+
+    /// The same, and the gradients of `inputs` from the same backward pass: zeros where `loss` does
+    /// not depend on one.
+    ///
+    /// # Errors
+    /// `Invalid` for an input that does not require a gradient, too.
+    pub fn step_with(&self, loss: &Tensor, inputs: &[&Tensor]) -> Result<(f64, Vec<Tensor>)> {
         ensure!(
             loss.numel() == 1,
             "`loss` must be one number to be differentiated, got {}; take its `mean()` or `sum()`",
@@ -109,7 +118,9 @@ impl Sgd {
             "`loss` is {value}: training diverged; lower `lr`, or look at the inputs and labels"
         );
         let parameters: Vec<&Tensor> = self.parameters.iter().map(|(_, tensor)| tensor).collect();
-        let gradients = gradients_where_used(loss, &parameters)?;
+        let all: Vec<&Tensor> = parameters.iter().chain(inputs).copied().collect();
+        let mut gradients = gradients_where_used(loss, &all)?;
+        let of_inputs = gradients.split_off(parameters.len());
         ensure!(
             gradients.iter().any(Option::is_some),
             "no parameter of the optimizer takes part in `loss`; was the optimizer made for \
@@ -122,7 +133,9 @@ impl Sgd {
                     None => self.update(at, &parameters[at].zeros_like()?)?,
                 }
             }
-            Ok(value)
+            let of_inputs = of_inputs.into_iter().zip(inputs);
+            let of_inputs = of_inputs.map(|(it, input)| it.map_or_else(|| input.zeros_like(), Ok));
+            Ok((value, of_inputs.collect::<Result<_>>()?))
         })
     }
 

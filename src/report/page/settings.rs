@@ -126,9 +126,11 @@ fn notes(study: &Study) -> Markup {
         @for (run, name) in study.runs.iter().zip(&study.run_names) {
             @let notes: Vec<_> = run.recorded.notes.iter().filter(|it| other(it.0)).collect();
             @if several { h4 { (name) } }
-            @if notes.is_empty() { p.fine { "Nothing else." } }
-            @if !notes.is_empty() {
-                dl { @for (key, value) in notes { dt { (key) } dd { (plain(value)) } } }
+            @let warnings = &run.recorded.warnings;
+            @if notes.is_empty() && warnings.is_empty() { p.fine { "Nothing else." } }
+            dl {
+                @for (key, value) in notes { dt { (key) } dd { (plain(value)) } }
+                @for warning in warnings { dt { "warning" } dd { (warning) } }
             }
         }
     }

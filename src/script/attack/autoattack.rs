@@ -1,12 +1,12 @@
 //! AutoAttack and its parts.
 
 use super::Attack;
-use crate::attack::{self, Apgd, ApgdT, AutoAttack, Fab, Square};
+use crate::attack::{self, Apgd, ApgdT, AutoAttack, AutoAttackOptions, Classifier, Fab, Square};
 use crate::nn::Model;
-use crate::script::{RhaiResultOf, options};
+use crate::script::{RhaiResultOf, callback, options};
 use crate::torch::Tensor;
 use rhai::plugin::*;
-use rhai::{Array, Map};
+use rhai::{Array, FnPtr, Map};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -163,8 +163,19 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn autoattack(options: Map) -> RhaiResultOf<Attack> {
         let (options, own) = without_attacks(options);
-        let options = options::read("autoattack", options)?;
-        Ok(Attack::new(AutoAttack::new(options, own)?))
+        let options: AutoAttackOptions = options::read("autoattack", options)?;
+        let plain = own.iter().map(|(place, own)| (*place, own.plain.clone()));
+        let plain = AutoAttack::new(options.clone(), plain.collect())?;
+        if own.values().all(|own| own.bind.is_none()) {
+            return Ok(Attack::new(plain));
+        }
+        Ok(Attack::bound(plain, move |context| {
+            let own = own
+                .iter()
+                .map(|(place, own)| Ok((*place, own.with(context)?)));
+            let own = own.collect::<crate::Result<_>>()?;
+            Ok(Rc::new(AutoAttack::new(options.clone(), own)?))
+        }))
     }
 
     /// The share of the images that is classified as `y` before an attack and after each of its
@@ -181,10 +192,41 @@ pub mod functions {
     /// print(stages[0]);  //> #{"attack": "clean", "robust_accuracy": 1.0}
     /// assert(stages[stages.len() - 1].robust_accuracy <= 1.0);
     /// ```
-    #[rhai_fn(return_raw)]
-    pub fn stages(attack: Attack, model: Model, x: Tensor, y: Tensor) -> RhaiResultOf<Array> {
-        let draws = attack::Draws::of_batch();
-        let outcome = attack::perturb_model_in_stages(&*attack.0, &model, &x, &y, &draws)?;
+    #[rhai_fn(name = "stages", return_raw)]
+    pub fn stages(
+        context: NativeCallContext,
+        attack: Attack,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+    ) -> RhaiResultOf<Array> {
+        let (attack, draws) = (attack.with(&context)?, attack::Draws::of_batch());
+        let outcome = attack::perturb_model_in_stages(&*attack, &model, &x, &y, &draws)?;
+        let stages = outcome.robust_accuracy.into_iter();
+        Ok(stages.map(stage).collect())
+    }
+
+    /// The same for any classifier.
+    ///
+    /// - `classifier`: a closure from pixels in [0, 1] to logits `[n, k]`
+    ///
+    /// ```rhai
+    /// let w = tensor([[1.0, -1.0], [-1.0, 1.0]]);
+    /// let x = tensor([[0.5, 0.45]]);
+    /// let stages = fgsm(#{ eps: 0.1 }).stages(|x| x.matmul(w), x, tensor([0]));
+    /// print(stages[1]);  //> #{"attack": "fgsm", "robust_accuracy": 0.0}
+    /// ```
+    #[rhai_fn(name = "stages", return_raw)]
+    pub fn stages_of_closure(
+        context: NativeCallContext,
+        attack: Attack,
+        classifier: FnPtr,
+        x: Tensor,
+        y: Tensor,
+    ) -> RhaiResultOf<Array> {
+        let (attack, draws) = (attack.with(&context)?, attack::Draws::of_batch());
+        let logits = |x: &Tensor| callback::call(&context, &classifier, (x.clone(),));
+        let outcome = attack.perturb_in_stages(&Classifier::new(logits), &x, &y, &draws)?;
         let stages = outcome.robust_accuracy.into_iter();
         Ok(stages.map(stage).collect())
     }
@@ -199,13 +241,13 @@ fn stage((attack, robust_accuracy): (String, f64)) -> Dynamic {
 }
 
 /// The options with names in place of attacks, and the attacks by their place among the names.
-fn without_attacks(mut options: Map) -> (Map, BTreeMap<usize, Rc<dyn attack::Attack>>) {
+fn without_attacks(mut options: Map) -> (Map, BTreeMap<usize, Attack>) {
     let mut own = BTreeMap::new();
     let attacks = options.get_mut("attacks");
     if let Some(mut attacks) = attacks.and_then(|attacks| attacks.write_lock::<Array>()) {
         for (place, attack) in attacks.iter_mut().enumerate() {
-            if let Some(Attack(found)) = attack.clone().try_cast::<Attack>() {
-                *attack = found.name().into();
+            if let Some(found) = attack.clone().try_cast::<Attack>() {
+                *attack = found.plain.name().into();
                 own.insert(place, found);
             }
         }

@@ -1,6 +1,7 @@
 //! The domain `attack`: attacks and random transformations as values.
 
 mod autoattack;
+mod own;
 
 use super::data::Batch;
 use super::host::Host;
@@ -16,29 +17,72 @@ use std::rc::Rc;
 
 /// An attack as scripts hold it.
 #[derive(Clone)]
-pub struct Attack(Rc<dyn attack::Attack>);
+pub struct Attack {
+    /// What it is, and the attack itself unless closures are part of it.
+    plain: Rc<dyn attack::Attack>,
+    /// Makes the attack whose closures run in the script that calls.
+    bind: Option<Rc<Bind>>,
+}
+
+type Bind = dyn for<'c> Fn(&'c NativeCallContext<'c>) -> crate::Result<Rc<dyn attack::Attack + 'c>>;
 
 impl Attack {
     fn new(attack: impl attack::Attack + 'static) -> Self {
-        Attack(Rc::new(attack))
+        Attack {
+            plain: Rc::new(attack),
+            bind: None,
+        }
+    }
+
+    /// An attack with closures in it; `plain` only says what it is.
+    fn bound(
+        plain: impl attack::Attack + 'static,
+        bind: impl for<'c> Fn(&'c NativeCallContext<'c>) -> crate::Result<Rc<dyn attack::Attack + 'c>>
+        + 'static,
+    ) -> Self {
+        Attack {
+            plain: Rc::new(plain),
+            bind: Some(Rc::new(bind)),
+        }
+    }
+
+    /// The attack, ready for use in the script that calls, which is warned of what is likely not
+    /// meant.
+    fn with<'c>(
+        &self,
+        context: &'c NativeCallContext<'c>,
+    ) -> crate::Result<Rc<dyn attack::Attack + 'c>> {
+        for doubt in attack::doubts(&*self.plain) {
+            let warning = format!("{}: {doubt}", self.plain.name());
+            Host::of(context).warn(&warning, context.call_position())?;
+        }
+        match &self.bind {
+            Some(bind) => bind(context),
+            None => Ok(self.plain.clone()),
+        }
+    }
+
+    /// Whether closures are part of it, which do what the script and its parameters say.
+    pub fn has_closures(&self) -> bool {
+        self.bind.is_some()
     }
 
     /// The threat model as data, with the attack's name in it.
     pub fn record(&self) -> serde_json::Value {
-        let mut options = self.0.options();
+        let mut options = self.plain.options();
         if let Some(options) = options.as_object_mut() {
-            options.insert("attack".to_owned(), self.0.name().into());
+            options.insert("attack".to_owned(), self.plain.name().into());
         }
         options
     }
 
     fn description(&self, model: Option<&Model>) -> String {
-        let options = self.0.options();
+        let options = self.plain.options();
         let space = match options["eps_space"].as_str() {
             Some("normalized") => EpsSpace::Normalized,
             _ => EpsSpace::Pixel,
         };
-        let text = attack::describe(&*self.0);
+        let text = attack::describe(&*self.plain);
         match options["eps"].as_f64() {
             Some(eps) => {
                 let forms = attack::describe_eps(eps, space, model.map(Model::normalize));
@@ -53,6 +97,7 @@ pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
     module.set_custom_type::<Attack>("attack");
     combine_with_exported_module!(&mut module, "autoattack", autoattack::functions);
+    combine_with_exported_module!(&mut module, "own", own::functions);
     module
 }
 
@@ -223,9 +268,15 @@ pub mod functions {
     /// assert(x_adv.equal(x));
     /// ```
     #[rhai_fn(name = "perturb", return_raw)]
-    pub fn perturb(attack: Attack, model: Model, x: Tensor, y: Tensor) -> RhaiResultOf<Tensor> {
-        let draws = Draws::of_batch();
-        Ok(attack::perturb_model(&*attack.0, &model, &x, &y, &draws)?)
+    pub fn perturb(
+        context: NativeCallContext,
+        attack: Attack,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+    ) -> RhaiResultOf<Tensor> {
+        let (attack, draws) = (attack.with(&context)?, Draws::of_batch());
+        Ok(attack::perturb_model(&*attack, &model, &x, &y, &draws)?)
     }
 
     /// Changed images whose random numbers depend on each image's place in the data set, not on
@@ -254,7 +305,8 @@ pub mod functions {
     ) -> RhaiResultOf<Tensor> {
         let seed = Host::of(&context).seed();
         let draws = Draws::of_examples(seed, "evaluate", batch.examples());
-        Ok(attack::perturb_model(&*attack.0, &model, &x, &y, &draws)?)
+        let attack = attack.with(&context)?;
+        Ok(attack::perturb_model(&*attack, &model, &x, &y, &draws)?)
     }
 
     /// Changed images for any classifier.
@@ -275,10 +327,9 @@ pub mod functions {
         x: Tensor,
         y: Tensor,
     ) -> RhaiResultOf<Tensor> {
+        let (attack, draws) = (attack.with(&context)?, Draws::of_batch());
         let logits = |x: &Tensor| callback::call(&context, &classifier, (x.clone(),));
-        Ok(attack
-            .0
-            .perturb(&Classifier::new(logits), &x, &y, &Draws::of_batch())?)
+        Ok(attack.perturb(&Classifier::new(logits), &x, &y, &draws)?)
     }
 
     /// Changed images, by a transformation that needs no classifier.
@@ -289,12 +340,16 @@ pub mod functions {
     /// assert(turned.shape == x.shape);
     /// ```
     #[rhai_fn(name = "perturb", return_raw)]
-    pub fn transform(attack: Attack, x: Tensor, y: Tensor) -> RhaiResultOf<Tensor> {
-        let name = attack.0.name();
+    pub fn transform(
+        context: NativeCallContext,
+        attack: Attack,
+        x: Tensor,
+        y: Tensor,
+    ) -> RhaiResultOf<Tensor> {
+        let (attack, draws) = (attack.with(&context)?, Draws::of_batch());
+        let name = attack.name();
         let none = |_: &Tensor| bail!("{name} needs a classifier: `attack.perturb(model, x, y)`");
-        Ok(attack
-            .0
-            .perturb(&Classifier::new(none), &x, &y, &Draws::of_batch())?)
+        Ok(attack.perturb(&Classifier::new(none), &x, &y, &draws)?)
     }
 
     /// The attack's name: `"pgd"`, `"blur"`, ...
@@ -304,7 +359,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(get = "name", pure)]
     pub fn name(attack: &mut Attack) -> String {
-        attack.0.name().to_owned()
+        attack.plain.name().to_owned()
     }
 
     /// The whole threat model as a map, with every default filled in.
@@ -316,7 +371,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(get = "options", return_raw, pure)]
     pub fn attack_options(attack: &mut Attack) -> RhaiResultOf<Dynamic> {
-        rhai::serde::to_dynamic(attack.0.options())
+        rhai::serde::to_dynamic(attack.plain.options())
     }
 
     /// The threat model in words, eps in all three units: pixels, grey levels and standard
@@ -375,7 +430,9 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "==")]
     pub fn same_attack(a: Attack, b: Attack) -> bool {
-        a.0.name() == b.0.name() && a.0.options() == b.0.options()
+        a.plain.name() == b.plain.name()
+            && a.plain.options() == b.plain.options()
+            && a.has_closures() == b.has_closures()
     }
 
     /// Whether two attacks are different threat models.

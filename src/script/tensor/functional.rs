@@ -3,7 +3,7 @@
 use super::args::{self, refused};
 use crate::Result;
 use crate::script::{RhaiResultOf, options};
-use crate::torch::{BatchNorm, Conv2d, Reduction, Tensor};
+use crate::torch::{BatchNorm, Conv2d, DivergenceReduction, Reduction, Tensor};
 use rhai::plugin::*;
 use rhai::{INT, Map};
 use serde::Deserialize;
@@ -266,6 +266,35 @@ pub mod functions {
         Ok(logits.cross_entropy(&targets, reduction)?)
     }
 
+    /// The Kullback-Leibler divergence of distributions from log-probabilities, such as
+    /// `log_softmax(1)` gives: `targets * (log(targets) - log_probabilities)`, 0 where a target is 0.
+    /// Gradients flow to both.
+    ///
+    /// - `targets`: probabilities, shaped like `log_probabilities`
+    /// - `reduction` (default `"mean"`): over all entries, as in PyTorch; or `"batchmean"`, the sum
+    ///   divided by the number of examples, which is the divergence; or `"sum"`, `"none"`
+    ///
+    /// ```rhai
+    /// let p = tensor([[0.5, 0.5, 0.0], [0.5, 0.25, 0.25]]);
+    /// let q = tensor([[0.25, 0.5, 0.25], [0.5, 0.25, 0.25]]).log();
+    /// let divergence = kl_div(q, p, #{ reduction: "batchmean" });
+    /// assert((divergence.item() - 0.5 * 2.0.ln() / 2.0).abs() < 1e-6);
+    /// ```
+    #[rhai_fn(name = "kl_div", return_raw)]
+    pub fn kl_div(log_probabilities: Tensor, targets: Tensor) -> RhaiResultOf<Tensor> {
+        Ok(log_probabilities.kl_div(&targets, DivergenceReduction::Mean)?)
+    }
+
+    #[rhai_fn(name = "kl_div", return_raw)]
+    pub fn kl_div_with(
+        log_probabilities: Tensor,
+        targets: Tensor,
+        options: Map,
+    ) -> RhaiResultOf<Tensor> {
+        let Divergence { reduction } = options::read("kl_div", options)?;
+        Ok(log_probabilities.kl_div(&targets, reduction)?)
+    }
+
     /// The negative log-likelihood of classes under log-probabilities `[n, k]`, such as
     /// `log_softmax(1)` gives.
     ///
@@ -339,6 +368,12 @@ struct Window {
 #[serde(deny_unknown_fields, default)]
 struct Loss {
     reduction: Reduction,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Divergence {
+    reduction: DivergenceReduction,
 }
 
 fn optional(argument: &str, value: Dynamic) -> Result<Option<Tensor>> {
