@@ -1,7 +1,9 @@
 //! Classifiers whose answers are known: a sound one passes, each way of masking is found.
 
 use super::*;
+use crate::nn::{Linear, Module, Normalize, Sequential, Stateless};
 use crate::torch::{Dtype, Like, Tensor, generator, manual_seed, rand};
+use std::rc::Rc;
 
 const CLASSES: i64 = 4;
 const IMAGES: usize = 40;
@@ -319,5 +321,50 @@ fn a_classifier_that_is_always_wrong_is_no_case() -> Result<()> {
     assert_eq!(found.verdict, Trust::Doubt, "{}", found.summary);
     assert!(found.checks.iter().all(|it| it.verdict == Verdict::NotRun));
     assert_eq!(found.attack_error, 1.0);
+    Ok(())
+}
+
+/// The model is moved to float64 for one check, and gets its own bits back.
+#[test]
+fn a_model_stays_as_it_is() -> Result<()> {
+    let _guard = generator();
+    manual_seed(3);
+    let layers: Vec<(String, Rc<dyn Module>)> = vec![
+        ("0".into(), Rc::new(Stateless::flatten())),
+        ("1".into(), Rc::new(Linear::new(48, CLASSES, true)?)),
+    ];
+    let network = Rc::new(Sequential::new(layers)?);
+    let model = Model::new("linear", network, Normalize::none(), None);
+    for (name, tensor) in model.parameters() {
+        match name.as_str() {
+            "1.weight" => tensor.assign(&marks()?.reshape(&[CLASSES, 48])?)?,
+            _ => tensor.assign(&tensor.zeros_like()?)?,
+        }
+    }
+    let bits = || -> Result<Vec<Vec<u8>>> {
+        let state = model.state_dict();
+        state.iter().map(|(_, tensor)| tensor.to_bytes()).collect()
+    };
+    let before = bits()?;
+    let only = Options {
+        checks: ["float64", "conventions"].map(str::to_owned).into(),
+        ..options()
+    };
+    let suspect = Suspect {
+        classifier: Classifier::of(&model, false),
+        model: Some(&model),
+        source: None,
+    };
+    let found = diagnose(suspect, images()?, "marks", &only, 0, &mut |_| {})?;
+    for name in ["float64", "conventions"] {
+        assert_eq!(verdict(&found, name), Verdict::Pass, "{name}");
+    }
+    assert_eq!(bits()?, before);
+    assert_eq!(model.dtype()?, Dtype::Float32);
+
+    // What goes wrong meanwhile changes nothing either.
+    let failed: Result<()> = model.in_dtype(Dtype::Float64, || crate::bail!("no"));
+    assert!(failed.is_err());
+    assert_eq!(bits()?, before);
     Ok(())
 }
