@@ -421,6 +421,7 @@ fn comments_speak_of_what_is_there() {
         "ledger",
         "progress",
         "table",
+        "diagnosis",
     ];
     for entry in docs().entries().iter().filter(|it| it.topic != "rhai") {
         let mut params = entry.signatures.iter().flat_map(|it| &it.params);

@@ -58,6 +58,24 @@ fn chunk() -> i64 {
 }
 
 impl Spsa {
+    /// With every default.
+    pub fn within(eps: f64) -> Self {
+        Spsa {
+            eps,
+            norm: Norm::default(),
+            steps: hundred(),
+            samples: samples(),
+            delta: hundredth(),
+            lr: hundredth(),
+            restarts: one(),
+            targeted: false,
+            keep_going: false,
+            chunk: chunk(),
+            mode: Mode::default(),
+            outputs: Outputs::default(),
+        }
+    }
+
     /// # Errors
     /// `Invalid` for an eps that is no radius, counts below 1, lengths that are not positive.
     pub fn check(&self) -> Result<()> {

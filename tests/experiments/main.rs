@@ -165,6 +165,44 @@ fn custom_model_runs() {
     assert!(run.stdout().contains("worst class"), "{}", run.stdout());
 }
 
+/// Two images a class are too few to say anything of trained models, and enough to see that one
+/// has no gradient.
+#[test]
+fn diagnose_runs() {
+    let sets = [
+        "train=40",
+        "epochs=1",
+        "batch_size=20",
+        "training_steps=1",
+        "images=20",
+        "steps=2",
+        "queries=4",
+        "autoattack_steps=2",
+    ];
+    let run = Run::script("diagnose.rhai", &sets).succeeds();
+    let table = run.text("table.txt");
+    assert!(
+        table.contains("verdict") && table.contains("Adv+"),
+        "{table}"
+    );
+    for name in [
+        "Standard",
+        "Adv",
+        "Adv+",
+        "Adv, saturated",
+        "Adv, quantised",
+    ] {
+        let page = run.text(&format!("diagnosis-{name}.html"));
+        assert!(page.contains("20 images of test split of shapes"), "{name}");
+        let data = run.read(&format!("diagnosis-{name}.json"));
+        let data: serde_json::Value = serde_json::from_slice(&data).unwrap();
+        assert_eq!(data["checks"].as_array().unwrap().len(), 20, "{name}");
+        if name == "Adv, quantised" {
+            assert_eq!(data["verdict"], "masked");
+        }
+    }
+}
+
 #[test]
 fn own_attack_runs() {
     let sets = ["train=100", "test=20", "epochs=1", "steps=3"];
