@@ -205,7 +205,9 @@ fn shape_range_eps_and_determinism() -> Result<()> {
 fn an_example_is_attacked_alike_in_every_batch() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
-    let in_norms = ALL.iter().flat_map(|&name| norms(name).iter().map(move |&norm| (name, norm)));
+    let in_norms = ALL
+        .iter()
+        .flat_map(|&name| norms(name).iter().map(move |&norm| (name, norm)));
     for (name, norm) in in_norms {
         let attack = attack(name, norm, 2);
         let examples: Vec<usize> = (10..26).collect();
@@ -229,7 +231,10 @@ fn more_restarts_never_break_fewer() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
     for norm in NORMS {
-        for name in WITH_RESTARTS.into_iter().filter(|name| norms(name).contains(&norm)) {
+        for name in WITH_RESTARTS
+            .into_iter()
+            .filter(|name| norms(name).contains(&norm))
+        {
             let mut before = 0;
             for restarts in 1..4 {
                 manual_seed(11);
