@@ -39,10 +39,10 @@ pub fn ascent(subject: &Subject) -> Result<Finding> {
         (each, gradient) = look(&x_adv)?;
         means.push(mean(&each));
     }
-    let rose = std::iter::zip(&clean, &each)
+    let rose = std::iter::zip(&began, &each)
         .filter(|it| it.1 > it.0)
         .count();
-    let fell = std::iter::zip(&clean, &each)
+    let fell = std::iter::zip(&began, &each)
         .filter(|it| it.1 < it.0)
         .count();
     let rises = means.windows(2).filter(|it| it[1] >= it[0]).count();
