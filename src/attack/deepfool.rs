@@ -64,7 +64,6 @@ impl DeepFool {
     /// lengths.
     pub fn check(&self) -> Result<()> {
         check_limit("deepfool", self.eps, self.norm)?;
-        self.norm.check_dense("deepfool")?;
         check_count("deepfool", "steps", self.steps)?;
         ensure!(
             self.candidates >= 2,

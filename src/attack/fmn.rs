@@ -57,7 +57,6 @@ impl Fmn {
     /// outside of (0, 1).
     pub fn check(&self) -> Result<()> {
         check_limit("fmn", self.eps, self.norm)?;
-        self.norm.check_dense("fmn")?;
         check_search(
             "fmn",
             self.steps,
