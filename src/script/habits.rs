@@ -46,10 +46,6 @@ const CALLS: &[(&str, &str)] = &[
     ("le", "`x <= y` compares entry by entry"),
     ("gt", "`x > y` compares entry by entry"),
     ("ge", "`x >= y` compares entry by entry"),
-    (
-        "kl_div",
-        "with p = `b.softmax(1)` it is `(p * (p.log() - a.log_softmax(1))).sum(1).mean()`",
-    ),
     ("str", "`x.to_string()` gives the text of a value"),
 ];
 

@@ -208,7 +208,7 @@ fn own_attack_runs() {
     let sets = ["train=100", "test=20", "epochs=1", "steps=3"];
     let run = Run::script("own_attack.rhai", &sets).succeeds();
     let stdout = run.stdout();
-    for part in ["worst case", "logit", "sticker", "after apgd-ce"] {
+    for part in ["worst case", "momentum", "sticker", "after logit"] {
         assert!(stdout.contains(part), "{part}: {stdout}");
     }
     run.read("ledger/model/worst case, eps 0.03.parquet");
