@@ -69,6 +69,17 @@ const VALUES: &[(&str, &str, &str)] = &[
         "ledger(model, clean: 0 of 20 images)",
     ),
     (
+        "diagnosis",
+        "diagnose(|x| x.flatten(1).narrow(1, 0, 10), data.test, #{ images: 20, checks: \
+         [\"probabilities\"] })",
+        "model: doubt\n\n                                                              verdict\n\
+         ─────────────────────────────────────────────────────────────────────\n\
+         probabilities: smallest output 0.4549, largest output 0.5020     pass\n\
+         ─────────────────────────────────────────────────────────────────────\n\
+         Nothing can be said: 1 of 20 images are classified rightly, and at least 10 are\n\
+         needed. Take more images.",
+    ),
+    (
         "progress",
         "progress(\"counting\", 8)",
         "counting: 0/8 images",

@@ -349,13 +349,13 @@ pub mod functions {
     /// let test = dataset("shapes", #{ test: 40 }).test;
     /// let model = sequential([Flatten(), Linear(3072, test.classes)]);
     /// let found = diagnose(model, test, #{ checks: ["flatness"] });
-    /// assert(found.to_debug() == "diagnosis(model: doubt, 1 checks)");
+    /// assert(found.to_debug() == "diagnosis(model: doubt, checks: 1)");
     /// ```
     #[rhai_fn(name = "to_debug", name = "debug", pure)]
     pub fn diagnosis_to_debug(diagnosis: &mut Diagnosis) -> String {
         let it = &diagnosis.0;
         format!(
-            "diagnosis({}: {}, {} checks)",
+            "diagnosis({}: {}, checks: {})",
             it.name,
             it.verdict.word(),
             it.checks.len()
