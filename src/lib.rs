@@ -15,6 +15,7 @@ pub mod torch;
 
 pub mod attack;
 pub mod data;
+pub mod diagnose;
 pub mod label;
 pub mod ledger;
 pub mod metrics;

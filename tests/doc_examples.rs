@@ -306,7 +306,7 @@ fn accepted(entry: &Entry, form: &Signature) -> BTreeSet<String> {
 /// A map of the options in `names`, of the types that the function wants.
 fn filled(entry: &Entry, form: &Signature, names: &[&str]) -> String {
     let entries = names.iter().map(|name| {
-        let values = ["0.5", "1"];
+        let values = ["0.5", "1", "\"fog\""];
         let fits = |value: &&&str| {
             let option = format!("option `{name}`");
             !complaint(entry, form, &format!("#{{ {name}: {value} }}")).contains(&option)
@@ -421,6 +421,7 @@ fn comments_speak_of_what_is_there() {
         "ledger",
         "progress",
         "table",
+        "diagnosis",
     ];
     for entry in docs().entries().iter().filter(|it| it.topic != "rhai") {
         let mut params = entry.signatures.iter().flat_map(|it| &it.params);

@@ -772,6 +772,11 @@ mod check {
                 "pgd(#{ eps: 0.03, steps: 10, step_size: 0.001 });".into(),
                 "1:30-39 warning short-steps",
             ),
+            (
+                "mifgsm(#{ eps: 0.03, decai: 0.9 });".into(),
+                "1:22-27 error unknown-option",
+            ),
+            ("fmn(#{ eps: 2.0 });".into(), "1:8-11 error option-value"),
             (params("eps: 8/255"), "1:19-22 warning integer-eps"),
             (params("eps: 8.0"), "1:19-22 warning large-eps"),
             (params("eps: -0.1"), "1:19-22 warning negative-eps"),
@@ -782,6 +787,9 @@ mod check {
         for text in [
             "pgd(#{ eps: 0.03, steps: 10, step_size: 0.003 });".into(),
             "pgd(#{ eps: 2.0, steps: 10, norm: \"l2\" });".into(),
+            "cw(#{ eps: 2.0, steps: 10 });".into(),
+            "rfgsm(#{ eps: 0.02, steps: 1, step_size: 0.01 });".into(),
+            "deepfool(#{ eps: 2.0 });\nfmn(#{ steps: 5 });".into(),
             "let e = 0.1;\ne = 8;\npgd(#{ eps: e, steps: 3 });".into(),
             "try { pgd(#{ eps: 8, steps: 3 }); } catch { }".into(),
             "assert_throws(|| pgd(#{ eps: 8, steps: 3 }), \"px\");".into(),

@@ -5,6 +5,7 @@ use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
 use super::pgd::{Pgd, check_eps};
 use super::space::{Clip, EpsSpace};
+use super::start::Start;
 use super::{Attack, Classifier, Draws, Mode};
 use crate::Result;
 use crate::torch::Tensor;
@@ -60,14 +61,18 @@ impl Attack for Fgsm {
     ) -> Result<Tensor> {
         // PGD of one step of length eps without a random start is this attack.
         let step = Pgd {
+            name: "fgsm",
             eps: self.eps,
             steps: 1,
             step_size: self.eps,
             norm: self.norm,
-            random_start: false,
+            random_start: Start::Clean,
             restarts: 1,
             targeted: self.targeted,
-            loss: self.loss,
+            loss: self.loss.into(),
+            decay: 0.0,
+            look_ahead: false,
+            eot: 1,
             convention: Default::default(),
             mode: self.mode,
             eps_space: self.eps_space,

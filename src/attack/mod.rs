@@ -1,6 +1,8 @@
 //! Attacks and random transformations of images. Each sees a classifier as a function from
 //! pixels in [0, 1] to logits, so it works on any.
 
+mod adam;
+mod aim;
 mod apgd;
 mod apgd_t;
 mod ascent;
@@ -9,26 +11,40 @@ mod ball;
 mod blur;
 mod brightness;
 mod classifier;
+mod corrupted;
+mod cw;
+mod ddn;
+mod deepfool;
 mod draws;
 mod fab;
 mod fgsm;
+mod fmn;
 mod gaussian_noise;
 mod hyperplane;
 mod l1;
+mod landscape;
+mod momentum;
 mod norm;
 mod objective;
 mod outcome;
 mod own;
 mod pgd;
+#[cfg(test)]
+mod planes;
 mod preflight;
+mod presets;
 #[cfg(test)]
 mod properties;
 mod rotation;
+mod smallest;
 mod space;
 mod sparse_ascent;
+mod spsa;
 mod square;
 mod squares;
+mod start;
 mod survivors;
+mod uniform_noise;
 mod victim;
 mod worst;
 
@@ -39,19 +55,29 @@ pub use ball::linf_step;
 pub use blur::Blur;
 pub use brightness::Brightness;
 pub use classifier::Classifier;
+pub use corrupted::Corrupted;
+pub use cw::Cw;
+pub use ddn::Ddn;
+pub use deepfool::DeepFool;
 pub use draws::Draws;
 pub use fab::Fab;
 pub use fgsm::Fgsm;
+pub use fmn::Fmn;
 pub use gaussian_noise::GaussianNoise;
+pub use landscape::Objective;
 pub use norm::Norm;
 pub use objective::{Labels, Loss, Outputs};
 pub use outcome::Outcome;
 pub use own::{OfTwo, Own, OwnOptions, Parts, Searcher, Stepper};
 pub use pgd::{Convention, Pgd, PgdOptions};
 pub use preflight::doubts;
+pub use presets::{Preset, PresetOptions};
 pub use rotation::Rotation;
 pub use space::{Clip, EpsSpace};
+pub use spsa::Spsa;
 pub use square::Square;
+pub use start::Start;
+pub use uniform_noise::UniformNoise;
 
 use crate::Result;
 use crate::nn::{Model, Normalize};

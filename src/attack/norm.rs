@@ -45,6 +45,20 @@ impl Norm {
         }
     }
 
+    /// The same with a radius for each image, `[n]`.
+    pub fn project_each(self, delta: &Tensor, eps: &Tensor) -> Result<Tensor> {
+        let eps = eps.broadcast_to_examples(delta)?;
+        match self {
+            Norm::L1 => bail!("{NO_L1}"),
+            Norm::Linf => delta.clamp_between(&eps.neg()?, &eps),
+            Norm::L2 => {
+                let length = delta.norm_each(2.0)?.clamp_min(SHORTEST)?;
+                let factor = eps.div(length.broadcast_to_examples(delta)?)?;
+                delta.mul(factor.clamp_max(1.0)?)
+            }
+        }
+    }
+
     /// A random perturbation within `eps`: uniform, or (L2) in a uniform direction with a
     /// uniform length. Drawn as torchattacks draws.
     pub fn random(self, like: &Tensor, eps: f64, draws: &Draws) -> Result<Tensor> {
@@ -56,6 +70,22 @@ impl Norm {
                 let norms = direction.norm_each(2.0)?.broadcast_to_examples(like)?;
                 let length = draws.uniform(&norms, 0.0, 1.0)?;
                 direction.mul(length.div(norms)?.mul(eps)?)
+            }
+        }
+    }
+
+    /// A perturbation that is uniform in the ball: in L2 its length is `eps` times the d-th root
+    /// of a uniform number, d being the number of entries.
+    pub fn uniform(self, like: &Tensor, eps: f64, draws: &Draws) -> Result<Tensor> {
+        match self {
+            Norm::L1 => bail!("{NO_L1}"),
+            Norm::Linf => draws.uniform(like, -eps, eps),
+            Norm::L2 => {
+                let direction = draws.normal(like, 0.0, 1.0)?;
+                let norms = direction.norm_each(2.0)?.broadcast_to_examples(like)?;
+                let entries = like.numel() as f64 / like.dim(0)? as f64;
+                let share = draws.uniform(&norms, 0.0, 1.0)?.pow(1.0 / entries)?;
+                direction.mul(share.div(norms)?.mul(eps)?)
             }
         }
     }

@@ -32,6 +32,13 @@ pub struct OwnOptions {
     pub mode: Mode,
     #[serde(default)]
     pub outputs: Outputs,
+    /// Options, too, but functions: see [`Parts`].
+    #[serde(default, skip_serializing)]
+    pub step: (),
+    #[serde(default, skip_serializing)]
+    pub search: (),
+    #[serde(default, skip_serializing)]
+    pub project: (),
 }
 
 fn own() -> String {
@@ -85,6 +92,7 @@ impl<'a> Own<'a> {
                  image that is allowed"
             ),
         }
+        options.norm.check_dense(what)?;
         check_count(what, "steps", options.steps)?;
         check_count(what, "restarts", options.restarts)?;
         ensure!(
@@ -264,7 +272,7 @@ impl Attack for Own<'_> {
     fn options(&self) -> serde_json::Value {
         let mut options = serde_json::to_value(&self.options).unwrap_or_default();
         if let Some(options) = options.as_object_mut() {
-            options.remove("name");
+            options.shift_remove("name");
         }
         options["step_size"] = self.step_size.into();
         options["random_start"] = self.random_start.into();

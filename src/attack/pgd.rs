@@ -1,13 +1,17 @@
 //! Projected gradient descent: Madry et al. 2018, <https://arxiv.org/abs/1706.06083>,
-//! section 2.1; the L2 steps as in torchattacks and foolbox.
+//! section 2.1; the L2 steps as in torchattacks and foolbox. With its options it is the whole
+//! family of iterated gradient steps; `presets` has the names that the others go by.
 
+use super::apgd::{check_count, one};
 use super::ball::Ball;
+use super::landscape::{Landscape, Objective};
+use super::momentum::Momentum;
 use super::norm::Norm;
-use super::objective::{Labels, Loss, Outputs};
-use super::space::{Bounds, Clip, EpsSpace};
-use super::worst::{Run, Worst};
+use super::objective::{Labels, Outputs};
+use super::space::{Clip, EpsSpace};
+use super::start::Start;
+use super::worst::Worst;
 use super::{Attack, Classifier, Draws, Mode, check_batch};
-use crate::nn::{Normalize, class_logits};
 use crate::torch::{Tensor, no_grad, with_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
@@ -34,14 +38,23 @@ pub struct PgdOptions {
     pub step_size: Option<f64>,
     #[serde(default)]
     pub norm: Norm,
-    #[serde(default = "yes")]
-    pub random_start: bool,
+    #[serde(default)]
+    pub random_start: Start,
     #[serde(default = "one")]
     pub restarts: i64,
     #[serde(default)]
     pub targeted: bool,
     #[serde(default)]
-    pub loss: Loss,
+    pub loss: Objective,
+    /// The share of earlier gradients that is left after a step.
+    #[serde(default)]
+    pub decay: f64,
+    /// The gradient is taken where these would lead.
+    #[serde(default)]
+    pub look_ahead: bool,
+    /// So many gradients are averaged in each step.
+    #[serde(default = "one")]
+    pub eot: i64,
     #[serde(default)]
     pub convention: Convention,
     #[serde(default)]
@@ -52,25 +65,23 @@ pub struct PgdOptions {
     pub outputs: Option<Outputs>,
 }
 
-fn yes() -> bool {
-    true
-}
-
-fn one() -> i64 {
-    1
-}
-
 /// A PGD attack with every choice made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Pgd {
+    /// The name that the attack goes by.
+    #[serde(skip)]
+    pub name: &'static str,
     pub eps: f64,
     pub steps: i64,
     pub step_size: f64,
     pub norm: Norm,
-    pub random_start: bool,
+    pub random_start: Start,
     pub restarts: i64,
     pub targeted: bool,
-    pub loss: Loss,
+    pub loss: Objective,
+    pub decay: f64,
+    pub look_ahead: bool,
+    pub eot: i64,
     pub convention: Convention,
     pub mode: Mode,
     pub eps_space: EpsSpace,
@@ -84,98 +95,126 @@ impl Pgd {
     /// `Invalid` for an eps that is no radius in [0, 1] pixels, fewer than one step, and
     /// options that contradict each other.
     pub fn new(options: PgdOptions) -> Result<Self> {
-        let PgdOptions {
+        Self::named("pgd", options)
+    }
+
+    pub(super) fn named(name: &'static str, options: PgdOptions) -> Result<Self> {
+        let PgdOptions { eps, steps, .. } = options;
+        let la2024 = options.convention == Convention::La2024;
+        let pgd = Pgd {
+            name,
             eps,
             steps,
-            restarts,
-            random_start,
-            targeted,
-            convention,
-            ..
-        } = options;
-        let la2024 = convention == Convention::La2024;
-        let eps_space = options.eps_space.unwrap_or(match la2024 {
-            true => EpsSpace::Normalized,
-            false => EpsSpace::Pixel,
-        });
-        check_eps("pgd", eps, options.norm, eps_space)?;
-        options.norm.check_dense("pgd")?;
-        ensure!(steps >= 1, "pgd: `steps` must be at least 1, got {steps}");
-        ensure!(
-            restarts >= 1,
-            "pgd: `restarts` must be at least 1, got {restarts}"
-        );
-        ensure!(
-            restarts == 1 || random_start,
-            "pgd: {restarts} `restarts` without `random_start` would all be the same"
-        );
-        let step_size = options.step_size.unwrap_or(match la2024 {
-            true => 0.01,
-            false => 2.5 * eps / steps as f64,
-        });
-        ensure!(
-            step_size.is_finite() && (step_size > 0.0 || eps == 0.0),
-            "pgd: `step_size` must be positive, got {step_size}"
-        );
-        let label = options.label.unwrap_or(match la2024 {
-            true => Labels::Predicted,
-            false => Labels::True,
-        });
-        ensure!(
-            !targeted || label == Labels::True,
-            "pgd: a targeted attack goes to the class that it is given: `label` must be \"true\""
-        );
-        let clip = options
-            .clip
-            .unwrap_or(if la2024 { Clip(None) } else { Clip::default() });
-        let outputs = options.outputs.unwrap_or(match la2024 {
-            true => Outputs::All,
-            false => Outputs::Class,
-        });
-        Ok(Pgd {
-            eps,
-            steps,
-            step_size,
+            step_size: options.step_size.unwrap_or(match la2024 {
+                true => 0.01,
+                false => 2.5 * eps / steps as f64,
+            }),
             norm: options.norm,
-            random_start,
-            restarts,
-            targeted,
+            random_start: options.random_start,
+            restarts: options.restarts,
+            targeted: options.targeted,
             loss: options.loss,
-            convention,
+            decay: options.decay,
+            look_ahead: options.look_ahead,
+            eot: options.eot,
+            convention: options.convention,
             mode: options.mode,
-            eps_space,
-            clip,
-            label,
-            outputs,
-        })
+            eps_space: options.eps_space.unwrap_or(match la2024 {
+                true => EpsSpace::Normalized,
+                false => EpsSpace::Pixel,
+            }),
+            clip: options.clip.unwrap_or(match la2024 {
+                true => Clip(None),
+                false => Clip::default(),
+            }),
+            label: options.label.unwrap_or(match la2024 {
+                true => Labels::Predicted,
+                false => Labels::True,
+            }),
+            outputs: options.outputs.unwrap_or(match la2024 {
+                true => Outputs::All,
+                false => Outputs::Class,
+            }),
+        };
+        pgd.check()?;
+        Ok(pgd)
+    }
+
+    fn check(&self) -> Result<()> {
+        let what = self.name;
+        check_eps(what, self.eps, self.norm, self.eps_space)?;
+        self.norm.check_dense(what)?;
+        check_count(what, "steps", self.steps)?;
+        check_count(what, "restarts", self.restarts)?;
+        check_count(what, "eot", self.eot)?;
+        let (restarts, step_size, decay) = (self.restarts, self.step_size, self.decay);
+        ensure!(
+            restarts == 1 || self.random_start.is_random(),
+            "{what}: {restarts} `restarts` without `random_start` would all be the same"
+        );
+        ensure!(
+            step_size.is_finite() && (step_size > 0.0 || self.eps == 0.0),
+            "{what}: `step_size` must be positive, got {step_size}"
+        );
+        ensure!(
+            decay.is_finite() && decay >= 0.0,
+            "{what}: `decay` must be at least 0, got {decay}"
+        );
+        ensure!(
+            decay > 0.0 || !self.look_ahead,
+            "{what}: `look_ahead` follows the gradients of earlier steps, so it needs a `decay` \
+             above 0"
+        );
+        ensure!(
+            !self.targeted || self.label == Labels::True,
+            "{what}: a targeted attack goes to the class that it is given: `label` must be \
+             \"true\""
+        );
+        if self.loss == Objective::Kl {
+            ensure!(
+                !self.targeted,
+                "{what}: the loss \"kl\" has no label: an attack with it cannot be targeted"
+            );
+            ensure!(
+                self.random_start.is_random(),
+                "{what}: the loss \"kl\" is flat at the clean image: it needs a `random_start`"
+            );
+        }
+        Ok(())
     }
 
     /// One run from one start. `z` and what comes back are in the space of eps.
-    fn ascend(&self, target: &Target, z: &Tensor, draws: &Draws) -> Result<Tensor> {
-        let mut z_adv = z.clone();
-        if self.random_start {
-            z_adv = target
-                .bounds
-                .clamp(&z.add(self.norm.random(z, self.eps, draws)?)?)?;
-        }
+    fn ascend(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
+        let ball = Ball {
+            norm: self.norm,
+            eps: self.eps,
+            bounds: &landscape.bounds,
+        };
+        let lengths = (self.eps, self.step_size);
+        let mut z_adv = match self.random_start.noise(self.norm, lengths, z, draws)? {
+            None => z.clone(),
+            Some(noise) => landscape.bounds.clamp(&z.add(noise)?)?,
+        };
+        let mut momentum = Momentum::new(self.decay);
         for _ in 0..self.steps {
             interrupt::check()?;
-            let leaf = z_adv.leaf()?;
-            let gradient = with_grad(|| target.losses(&leaf)?.sum()?.gradient(&leaf))?;
-            let ball = Ball {
-                norm: self.norm,
-                eps: self.eps,
-                bounds: &target.bounds,
+            let place = match self.look_ahead {
+                true => no_grad(|| momentum.ahead(&z_adv, self.step_size))?,
+                false => z_adv.clone(),
             };
-            z_adv = no_grad(|| ball.step(&z_adv, z, &gradient, self.step_size))?;
+            let gradient = with_grad(|| landscape.slope(&place, self.eot))?;
+            z_adv = no_grad(|| {
+                let uphill = momentum.add(gradient)?;
+                ball.step(&z_adv, z, &uphill, self.step_size)
+            })?;
         }
         z_adv.detach()
     }
 }
 
 impl Attack for Pgd {
-    fn name(&self) -> &'static str {
-        "pgd"
+    fn name(&self) -> &str {
+        self.name
     }
 
     fn perturb(
@@ -185,7 +224,7 @@ impl Attack for Pgd {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor> {
-        check_batch("pgd", x, y)?;
+        check_batch(self.name, x, y)?;
         let x = x.detach()?;
         if self.eps == 0.0 || x.numel() == 0 {
             return Ok(x);
@@ -193,26 +232,24 @@ impl Attack for Pgd {
         self.clip.check(&x)?;
         let transform = self.eps_space.transform(classifier)?;
         let z = transform.forward(&x)?;
-        let target = Target {
+        let label = self.label.of(self.outputs, classifier, &x, y)?;
+        let bounds = self.clip.bounds(&transform, &z)?;
+        let landscape = Landscape::new(
             classifier,
-            y: self.label.of(self.outputs, classifier, &x, y)?,
-            class: y.clone(),
-            loss: self.loss,
-            outputs: self.outputs,
-            targeted: self.targeted,
-            bounds: self.clip.bounds(&transform, &z)?,
-            transform,
-        };
+            (self.loss, self.outputs, self.targeted),
+            (&x, label, y),
+            (transform, bounds),
+        )?;
         let mut worst = Worst::default();
         for _ in 0..self.restarts {
-            let z_adv = self.ascend(&target, &z, draws)?;
+            let z_adv = self.ascend(&landscape, &z, draws)?;
             if self.restarts == 1 {
-                return target.transform.inverse(&z_adv);
+                return landscape.transform.inverse(&z_adv);
             }
-            worst.keep(target.judge(z_adv)?)?;
+            worst.keep(landscape.judge(z_adv)?)?;
         }
         match worst.images() {
-            Some(z_adv) => target.transform.inverse(&z_adv),
+            Some(z_adv) => landscape.transform.inverse(&z_adv),
             None => Ok(x),
         }
     }
@@ -238,56 +275,6 @@ pub(super) fn check_eps(what: &str, eps: f64, norm: Norm, space: EpsSpace) -> Re
          {eps:?}/255.0, that is px({eps})?"
     );
     Ok(())
-}
-
-/// The loss landscape of one batch.
-struct Target<'a> {
-    classifier: &'a Classifier<'a>,
-    /// The label whose loss is ascended.
-    y: Tensor,
-    /// The class that was passed.
-    class: Tensor,
-    loss: Loss,
-    outputs: Outputs,
-    targeted: bool,
-    bounds: Bounds,
-    transform: Normalize,
-}
-
-impl Target<'_> {
-    fn logits(&self, z: &Tensor) -> Result<Tensor> {
-        self.outputs
-            .of(self.classifier, &self.transform.inverse(z)?)
-    }
-
-    /// What the attack ascends, for each image: high is good for the attacker.
-    fn losses(&self, z: &Tensor) -> Result<Tensor> {
-        self.signed(&self.logits(z)?)
-    }
-
-    fn signed(&self, logits: &Tensor) -> Result<Tensor> {
-        let each = self.loss.each(logits, &self.y)?;
-        if self.targeted { each.neg() } else { Ok(each) }
-    }
-
-    /// What a run came to.
-    fn judge(&self, images: Tensor) -> Result<Run> {
-        no_grad(|| {
-            let logits = self.logits(&images)?;
-            // A success is a changed class, whatever other outputs the attacker sees.
-            let classes = class_logits(&logits, self.classifier.classes)?;
-            let hit = classes.argmax(1, false)?.eq(&self.class)?;
-            Ok(Run {
-                images,
-                success: if self.targeted {
-                    hit
-                } else {
-                    hit.logical_not()?
-                },
-                loss: self.signed(&logits)?,
-            })
-        })
-    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ pub fn doubts(attack: &dyn Attack) -> Vec<String> {
         ));
     }
     if let (Some(eps), Some(steps), Some(step_size)) = (eps, number("steps"), number("step_size")) {
-        let reach = steps * step_size;
+        let random_step = f64::from(options["random_start"] == "sign");
+        let reach = (steps + random_step) * step_size;
         // Rounding must not matter: 10 steps of 0.003 reach 0.03.
         if step_size > 0.0 && reach < eps * (1.0 - 1e-9) {
             doubts.push(format!(
@@ -84,6 +85,11 @@ mod tests {
         );
         assert_eq!(
             of_pgd(json!({ "eps": 0.03, "steps": 1, "step_size": 0.0375 })),
+            ""
+        );
+        // The random step of R+FGSM goes half of the way.
+        assert_eq!(
+            of_pgd(json!({ "eps": 0.03, "steps": 1, "step_size": 0.015, "random_start": "sign" })),
             ""
         );
         assert_eq!(

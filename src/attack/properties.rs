@@ -26,6 +26,9 @@ fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
     fn of<T: serde::de::DeserializeOwned>(options: Value) -> T {
         serde_json::from_value(options).expect("the options are right")
     }
+    fn preset(preset: Preset, options: Value) -> Rc<dyn Attack> {
+        Rc::new(preset.attack(of(options)).expect("the options are right"))
+    }
     let few = || options(json!({ "steps": 8, "restarts": restarts }));
     match name {
         "fgsm" => Rc::new(of::<Fgsm>(options(json!({})))),
@@ -47,6 +50,30 @@ fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
             let options = options(json!({ "queries": 30, "restarts": restarts }));
             Rc::new(of::<Square>(options))
         }
+        "rfgsm" => preset(Preset::Rfgsm, few()),
+        "bim" => preset(Preset::Bim, options(json!({}))),
+        "mifgsm" => preset(Preset::Mifgsm, options(json!({}))),
+        "nifgsm" => preset(Preset::Nifgsm, options(json!({}))),
+        "tpgd" => preset(Preset::Tpgd, few()),
+        "eot_pgd" => preset(Preset::EotPgd, few()),
+        "cw" => {
+            let options = json!({ "eps": eps, "steps": 40, "search_steps": 3, "c": 0.1 });
+            Rc::new(of::<Cw>(options))
+        }
+        "deepfool" => Rc::new(of::<DeepFool>(options(json!({})))),
+        "fmn" => Rc::new(of::<Fmn>(options(json!({ "steps": 40 })))),
+        "ddn" => {
+            let options = json!({ "eps": eps, "steps": 40, "first_eps": eps });
+            Rc::new(of::<Ddn>(options))
+        }
+        "spsa" => {
+            let more = json!({ "steps": 8, "restarts": restarts, "samples": 16 });
+            Rc::new(of::<Spsa>(options(more)))
+        }
+        "uniform_noise" => {
+            let options = options(json!({ "queries": 10 * restarts }));
+            Rc::new(of::<UniformNoise>(options))
+        }
         "standard" | "plus" | "rand" => {
             let options = options(json!({ "version": name, "steps": 8, "queries": 20 }));
             Rc::new(AutoAttack::new(of(options), BTreeMap::new()).expect("the options are right"))
@@ -55,14 +82,55 @@ fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
     }
 }
 
-const ALL: [&str; 11] = [
-    "fgsm", "pgd", "apgd", "apgd_dlr", "apgd_t", "fab", "fab_t", "square", "standard", "plus",
+const ALL: [&str; 23] = [
+    "fgsm",
+    "pgd",
+    "rfgsm",
+    "bim",
+    "mifgsm",
+    "nifgsm",
+    "tpgd",
+    "eot_pgd",
+    "apgd",
+    "apgd_dlr",
+    "apgd_t",
+    "fab",
+    "fab_t",
+    "cw",
+    "deepfool",
+    "fmn",
+    "ddn",
+    "square",
+    "spsa",
+    "uniform_noise",
+    "standard",
+    "plus",
     "rand",
 ];
 
-/// Whether the attack `name` exists in `norm`.
-fn exists(name: &str, norm: Norm) -> bool {
-    norm != Norm::L1 || !["fgsm", "pgd"].contains(&name)
+/// Those that have `restarts`, or something like them.
+const WITH_RESTARTS: [&str; 12] = [
+    "pgd",
+    "rfgsm",
+    "tpgd",
+    "eot_pgd",
+    "apgd",
+    "apgd_dlr",
+    "apgd_t",
+    "fab",
+    "fab_t",
+    "square",
+    "spsa",
+    "uniform_noise",
+];
+
+fn norms(name: &str) -> &'static [Norm] {
+    match name {
+        "cw" | "ddn" => &[Norm::L2],
+        "apgd" | "apgd_dlr" | "apgd_t" | "fab" | "fab_t" | "square" | "standard" | "plus"
+        | "rand" => &NORMS,
+        _ => &[Norm::Linf, Norm::L2],
+    }
 }
 
 struct Problem {
@@ -109,8 +177,8 @@ impl Problem {
 fn shape_range_eps_and_determinism() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
-    for norm in NORMS {
-        for name in ALL.into_iter().filter(|name| exists(name, norm)) {
+    for name in ALL {
+        for &norm in norms(name) {
             let attack = attack(name, norm, 2);
             let what = format!("{name} {norm:?}");
             let eps = attack.options()["eps"].as_f64().expect("a number");
@@ -137,9 +205,10 @@ fn shape_range_eps_and_determinism() -> Result<()> {
 fn an_example_is_attacked_alike_in_every_batch() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
-    let in_norms = NORMS.map(|norm| ALL.map(|name| (name, norm)));
-    let all = in_norms.into_iter().flatten();
-    for (name, norm) in all.filter(|&(name, norm)| exists(name, norm)) {
+    let in_norms = ALL
+        .iter()
+        .flat_map(|&name| norms(name).iter().map(move |&norm| (name, norm)));
+    for (name, norm) in in_norms {
         let attack = attack(name, norm, 2);
         let examples: Vec<usize> = (10..26).collect();
         let all = problem.attacked(&*attack, &Draws::of_examples(1, "test", &examples))?;
@@ -162,10 +231,10 @@ fn more_restarts_never_break_fewer() -> Result<()> {
     let _guard = generator();
     let problem = Problem::new()?;
     for norm in NORMS {
-        let names = [
-            "pgd", "apgd", "apgd_dlr", "apgd_t", "fab", "fab_t", "square",
-        ];
-        for name in names.into_iter().filter(|name| exists(name, norm)) {
+        for name in WITH_RESTARTS
+            .into_iter()
+            .filter(|name| norms(name).contains(&norm))
+        {
             let mut before = 0;
             for restarts in 1..4 {
                 manual_seed(11);
@@ -232,5 +301,44 @@ fn a_part_beyond_eps_does_not_count() -> Result<()> {
     )?;
     let x_adv = problem.attacked(&attack, &Draws::of_batch())?;
     assert!(x_adv.equal(&problem.x)?);
+    Ok(())
+}
+
+/// Without an eps the smallest perturbation is found, with one it counts within it alone.
+#[test]
+fn a_minimum_needs_no_ball() -> Result<()> {
+    let _guard = generator();
+    let problem = Problem::new()?;
+    for name in ["cw", "deepfool", "fmn", "ddn"] {
+        for &norm in norms(name) {
+            let sizes = |eps: Value| -> Result<Vec<f64>> {
+                let mut options = json!({ "steps": 40, "eps": eps });
+                if name == "deepfool" || name == "fmn" {
+                    options["norm"] = json!(norm);
+                }
+                let attack: Rc<dyn Attack> = match name {
+                    "cw" => Rc::new(serde_json::from_value::<Cw>(options).expect("right")),
+                    "fmn" => Rc::new(serde_json::from_value::<Fmn>(options).expect("right")),
+                    "ddn" => Rc::new(serde_json::from_value::<Ddn>(options).expect("right")),
+                    _ => Rc::new(serde_json::from_value::<DeepFool>(options).expect("right")),
+                };
+                let x_adv = problem.attacked(&*attack, &Draws::of_batch())?;
+                let changed = problem.broken(&x_adv)? as usize;
+                let sizes = norm.size(&x_adv.sub(&problem.x)?)?.to_vec_f64()?;
+                let moved = sizes.iter().filter(|&&size| size > 0.0).count();
+                assert_eq!(moved, changed, "{name}: only successes are moved");
+                Ok(sizes)
+            };
+            let free = sizes(Value::Null)?;
+            let found = free.iter().filter(|&&size| size > 0.0).count();
+            assert!(found >= 14, "{name}: {free:?}");
+            let mut order = free.clone();
+            order.sort_by(f64::total_cmp);
+            let eps = (order[7] + order[8]) / 2.0;
+            for (free, within) in free.iter().zip(sizes(json!(eps))?) {
+                assert_eq!(within, if *free <= eps { *free } else { 0.0 }, "{name}");
+            }
+        }
+    }
     Ok(())
 }

@@ -42,3 +42,26 @@ impl Worst {
         self.0.map(|run| run.images)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn success_comes_before_the_loss() -> Result<()> {
+        let mut worst = Worst::default();
+        for (image, success, loss) in [
+            (1.0, [false, true, true], [5.0, 1.0, 1.0]),
+            (2.0, [true, false, true], [0.0, 9.0, 2.0]),
+        ] {
+            worst.keep(Run {
+                images: Tensor::from_f64(&[image; 3], &[3, 1])?,
+                success: Tensor::from_bool(&success, &[3])?,
+                loss: Tensor::from_f64(&loss, &[3])?,
+            })?;
+        }
+        let images = worst.images().expect("there were two runs");
+        assert_eq!(images.to_vec_f64()?, [2.0, 1.0, 2.0]);
+        Ok(())
+    }
+}

@@ -174,6 +174,20 @@ impl Model {
         result
     }
 
+    /// Runs `f` with every parameter and buffer in `dtype`, then gives them what they had, to the
+    /// bit.
+    pub fn in_dtype<T>(&self, dtype: Dtype, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut saved = Vec::new();
+        for (_, entry) in self.entries() {
+            saved.push((entry.tensor().clone(), entry.tensor().detach()?));
+        }
+        let result = self.to(Some(dtype), None).and_then(|()| f());
+        for (tensor, values) in saved {
+            tensor.replace(&values)?;
+        }
+        result
+    }
+
     pub fn entries(&self) -> Vec<(String, Entry)> {
         entries(&*self.0.network)
     }

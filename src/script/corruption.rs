@@ -18,10 +18,10 @@ pub fn module() -> Module {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Options {
-    variant: Option<Variant>,
-    seed: Option<u64>,
-    frost: Option<String>,
+pub(super) struct Options {
+    pub variant: Option<Variant>,
+    pub seed: Option<u64>,
+    pub frost: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -42,7 +42,7 @@ struct ForSplit {
     frost: Option<String>,
 }
 
-fn corrupting(
+pub(super) fn corrupting(
     context: &NativeCallContext,
     name: &str,
     severity: i64,

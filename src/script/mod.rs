@@ -14,6 +14,7 @@ mod core;
 mod corruption;
 mod data;
 pub mod declared;
+mod diagnose;
 pub mod docs;
 mod engine;
 pub mod errors;
@@ -75,6 +76,7 @@ pub fn domains() -> Vec<Domain> {
         ("tensor", tensor::module),
         ("nn", nn::module),
         ("attack", attack::module),
+        ("diagnose", diagnose::module),
         ("label", label::module),
         ("train", train::module),
         ("data", data::module),

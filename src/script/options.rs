@@ -21,6 +21,17 @@ pub fn read<T: DeserializeOwned>(what: &str, map: Map) -> RhaiResultOf<T> {
     })
 }
 
+/// [`read`] for a function that has only some of the fields of its struct as options.
+pub fn read_some<T: DeserializeOwned>(what: &str, map: Map, valid: &[&str]) -> RhaiResultOf<T> {
+    match map.keys().find(|key| !valid.contains(&key.as_str())) {
+        Some(key) => {
+            let hint = unknown_key(key, valid);
+            Err(format!("{what} has no option `{key}`{hint}").into())
+        }
+        None => read(what, map),
+    }
+}
+
 /// `given` over `defaults`, for functions written in Rhai. A default of `()` accepts any value.
 pub fn merge(given: Map, defaults: Map) -> Result<Map> {
     let mut merged = defaults;

@@ -39,12 +39,12 @@ pub fn gradients(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 
 /// Like [`gradients`], with nothing where `loss` does not depend on an input.
 pub fn gradients_where_used(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
-    differentiate(loss, inputs, false)
+    differentiate(loss, inputs, (false, false))
 }
 
 /// Like [`gradients`], with a graph of its own: the result can be differentiated again.
 pub fn gradients_with_graph(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    with_zeros(differentiate(loss, inputs, true)?, inputs)
+    with_zeros(differentiate(loss, inputs, (true, true))?, inputs)
 }
 
 fn with_zeros(found: Vec<Option<Tensor>>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
@@ -55,7 +55,12 @@ fn with_zeros(found: Vec<Option<Tensor>>, inputs: &[&Tensor]) -> Result<Vec<Tens
         .collect()
 }
 
-fn differentiate(loss: &Tensor, inputs: &[&Tensor], graph: bool) -> Result<Vec<Option<Tensor>>> {
+/// With `keep` the graph stays for further derivatives, with `record` there is one of these.
+fn differentiate(
+    loss: &Tensor,
+    inputs: &[&Tensor],
+    (keep, record): (bool, bool),
+) -> Result<Vec<Option<Tensor>>> {
     check_loss(loss)?;
     for input in inputs {
         ensure!(
@@ -66,7 +71,7 @@ fn differentiate(loss: &Tensor, inputs: &[&Tensor], graph: bool) -> Result<Vec<O
         );
     }
     let raw: Vec<&tch::Tensor> = inputs.iter().map(|input| &*input.0).collect();
-    let found = tch::Tensor::f_run_backward(&[&*loss.0], &raw, graph, graph)
+    let found = tch::Tensor::f_run_backward(&[&*loss.0], &raw, keep, record)
         .map_err(|error| failed("grad", &[loss], &error))?;
     passes::count_backward();
     let used = |gradient: tch::Tensor| gradient.defined().then(|| Tensor::wrap(gradient));
@@ -117,6 +122,12 @@ impl Tensor {
     pub fn gradient(&self, input: &Tensor) -> Result<Tensor> {
         let mut found = gradients(self, &[input])?;
         Ok(found.remove(0))
+    }
+
+    /// The same, where more is to be derived from what this tensor was computed from.
+    pub fn gradient_keeping(&self, input: &Tensor) -> Result<Tensor> {
+        let found = differentiate(self, &[input], (true, false))?;
+        Ok(with_zeros(found, &[input])?.remove(0))
     }
 
     /// Adds the derivatives of this one-entry tensor to the `grad` of every leaf under it.

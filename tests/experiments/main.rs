@@ -165,6 +165,93 @@ fn custom_model_runs() {
     assert!(run.stdout().contains("worst class"), "{}", run.stdout());
 }
 
+/// Two images a class are too few to say anything of trained models, and enough to see that one
+/// has no gradient.
+#[test]
+fn diagnose_runs() {
+    let sets = [
+        "train=40",
+        "epochs=1",
+        "batch_size=20",
+        "training_steps=1",
+        "images=20",
+        "steps=2",
+        "queries=4",
+        "autoattack_steps=2",
+    ];
+    let run = Run::script("diagnose.rhai", &sets).succeeds();
+    let table = run.text("table.txt");
+    assert!(
+        table.contains("verdict") && table.contains("Adv+"),
+        "{table}"
+    );
+    for name in [
+        "Standard",
+        "Adv",
+        "Adv+",
+        "Adv, saturated",
+        "Adv, quantised",
+    ] {
+        let page = run.text(&format!("diagnosis-{name}.html"));
+        assert!(page.contains("20 images of test split of shapes"), "{name}");
+        let data = run.read(&format!("diagnosis-{name}.json"));
+        let data: serde_json::Value = serde_json::from_slice(&data).unwrap();
+        assert_eq!(data["checks"].as_array().unwrap().len(), 20, "{name}");
+        if name == "Adv, quantised" {
+            assert_eq!(data["verdict"], "masked");
+        }
+    }
+}
+
+#[test]
+fn own_attack_runs() {
+    let sets = ["train=100", "test=20", "epochs=1", "steps=3"];
+    let run = Run::script("own_attack.rhai", &sets).succeeds();
+    let stdout = run.stdout();
+    for part in ["worst case", "logit", "sticker", "after apgd-ce"] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    run.read("ledger/model/worst case, eps 0.03.parquet");
+}
+
+#[test]
+fn regimes_run_with_plain_and_enhanced_labels() {
+    for labels in ["labels=false", "labels=true"] {
+        let sets = tiny(&["epochs=1", "attack_steps=2", "replays=2", labels]);
+        let run = Run::script("regimes.rhai", &sets).succeeds();
+        let table = run.text("table.txt");
+        for name in ["pgd", "trades", "mart", "fast", "free"] {
+            assert!(table.contains(name), "{name}: {table}");
+        }
+    }
+}
+
+#[test]
+fn claim_runs() {
+    let sets = [
+        "train=20",
+        "test=20",
+        "batch_size=10",
+        "epochs=1",
+        "adv_epochs=1",
+        "steps=2",
+        "seeds=1",
+        "attack_steps=2",
+        "aa_steps=2",
+        "queries=2",
+    ];
+    let run = Run::script("claim.rhai", &sets).succeeds();
+    let stdout = run.stdout();
+    for part in [
+        "error over 1 seeds",
+        "imbalance over 1 seeds",
+        "la2024",
+        "seed 0, AutoAttack",
+    ] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+}
+
 /// One run by the script that evaluates, and the tables of another from what it kept.
 #[test]
 fn evaluate_and_compare_run() {

@@ -8,6 +8,7 @@ mod autoattack;
 mod fill;
 mod labels;
 mod metrics;
+mod more_attacks;
 mod resnet;
 mod sgd;
 

@@ -8,6 +8,7 @@ mod bars;
 mod change;
 mod curve;
 mod draw;
+mod grid;
 mod heat;
 mod reliability;
 mod scale;
@@ -15,6 +16,7 @@ mod scale;
 pub use bars::{ClassBars, class_bars};
 pub use change::{Change, change_bars};
 pub use curve::{Axis, Curve, Curves, curves};
+pub use grid::{Grid, grid};
 pub use heat::{Heat, HeatRow, heat_map};
 pub use reliability::{Reliability, reliability};
 

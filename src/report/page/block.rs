@@ -23,7 +23,7 @@ pub enum Block {
     Panels(Vec<Figure>),
     Sheet(Sheet),
     /// What opens on request, beneath its title.
-    Folded(String, Vec<Block>),
+    Folded(Markup, Vec<Block>),
 }
 
 /// A table with its numbers for download.

@@ -7,6 +7,7 @@ use crate::Result;
 use crate::metrics::{ClassErrors, Evaluation};
 use crate::report::figure::{Axis, ClassBars, Curve, Curves, Data, Figure, class_bars, curves};
 use crate::report::{Cell, Table};
+use maud::html;
 
 /// Up to so many classes have a bar and a name of their own.
 pub const FEW: usize = 30;
@@ -38,7 +39,7 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
     if !few {
         for view in &views {
             blocks.push(Block::Folded(
-                format!("Worst and best classes, {}", view.name),
+                html! { "Worst and best classes, " (view.name) },
                 vec![Block::sheet(
                     format!("extremes-{}", slug(&view.name)),
                     "place",
@@ -48,7 +49,7 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
         }
     }
     blocks.push(Block::Folded(
-        "Every class as a table".into(),
+        html! { "Every class as a table" },
         vec![Block::Sheet(Sheet {
             name: "classes".into(),
             table: whole(&views, &study.class_names)?,

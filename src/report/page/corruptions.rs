@@ -62,7 +62,7 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
             Block::Panels(figures.collect()),
             Block::sheet("corruptions", "mean", means(&tables)?),
             Block::Folded(
-                "Each corruption beside AlexNet's".into(),
+                html! { "Each corruption beside AlexNet's" },
                 vec![Block::sheet(
                     "corruption-errors",
                     "corruption",

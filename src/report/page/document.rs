@@ -27,20 +27,21 @@ fn generator() -> Markup {
 }
 
 pub struct Page {
+    /// What kind of page it is.
+    kicker: &'static str,
     title: String,
     subtitle: String,
     /// Of runs that did not finish, and of files that are damaged.
     warnings: Vec<String>,
     sections: Vec<Section>,
     missing: Vec<String>,
+    /// What it was made from.
+    origin: &'static str,
 }
 
 impl Page {
     pub fn new(study: &Study, mut sections: Vec<Section>, missing: Vec<String>) -> Self {
-        let mut taken = Vec::new();
-        for block in sections.iter_mut().flat_map(|it| &mut it.blocks) {
-            block.name_files(&mut taken);
-        }
+        name_files(&mut sections);
         let models: Vec<&str> = study.models.iter().map(|it| it.name.as_str()).collect();
         let title = match models.len() {
             0 => study.run_names.join(", "),
@@ -56,11 +57,27 @@ impl Page {
             n => format!(" · {n} classes"),
         };
         Page {
+            kicker: "Robustness report",
             title,
             subtitle: format!("{runs}{classes}"),
             warnings: warnings(study),
             sections,
             missing,
+            origin: "the runs' ledgers",
+        }
+    }
+
+    /// The page of a diagnosis.
+    pub fn of_diagnosis(title: String, subtitle: String, mut sections: Vec<Section>) -> Self {
+        name_files(&mut sections);
+        Page {
+            kicker: "Are gradients masked?",
+            title,
+            subtitle,
+            warnings: Vec::new(),
+            sections,
+            missing: Vec::new(),
+            origin: "the attacks of one diagnosis",
         }
     }
 
@@ -80,12 +97,12 @@ impl Page {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     (generator())
-                    title { (self.title) " · robustness report" }
+                    title { (self.title) " · " (self.kicker) }
                     style { (PreEscaped(figure::STYLE)) (PreEscaped(STYLE)) }
                 }
                 body {
                     header {
-                        p.kicker { "Robustness report" }
+                        p.kicker { (self.kicker) }
                         h1 { (self.title) }
                         p.muted { (self.subtitle) }
                         @for warning in &self.warnings { p.warning role="status" { (warning) } }
@@ -103,12 +120,23 @@ impl Page {
                             }
                         }
                     }
-                    footer { "Computed from the runs' ledgers by rhobust " (env!("CARGO_PKG_VERSION")) "." }
+                    footer {
+                        "Computed from " (self.origin) " by rhobust "
+                        (env!("CARGO_PKG_VERSION")) "."
+                    }
                     script { (PreEscaped(SORT)) }
                 }
             }
         };
         Ok(page.into_string())
+    }
+}
+
+/// So that no two are alike.
+fn name_files(sections: &mut [Section]) {
+    let mut taken = Vec::new();
+    for block in sections.iter_mut().flat_map(|it| &mut it.blocks) {
+        block.name_files(&mut taken);
     }
 }
 

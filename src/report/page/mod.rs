@@ -7,6 +7,10 @@ mod compare;
 mod condition;
 mod corruptions;
 mod curves;
+mod diagnosis;
+#[cfg(test)]
+mod diagnosis_tests;
+mod diagnosis_text;
 mod document;
 mod eps;
 mod gallery;
@@ -23,6 +27,9 @@ mod study;
 mod testing;
 #[cfg(test)]
 mod tests;
+
+pub use diagnosis::{diagnosis_page, write_diagnosis};
+pub use diagnosis_text::diagnosis_table;
 
 use crate::Result;
 use block::Section;

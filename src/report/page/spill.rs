@@ -56,10 +56,10 @@ pub fn section(study: &Study, missing: &mut Vec<String>) -> Result<Option<Sectio
     for it in &moves {
         if let Some(table) = losses(it, names)? {
             blocks.push(Block::Folded(
-                format!(
-                    "{} → {}, {}: the classes that lose most, and to which",
-                    it.a.name, it.b.name, it.condition
-                ),
+                html! {
+                    (it.a.name) " → " (it.b.name) ", " (it.condition)
+                    ": the classes that lose most, and to which"
+                },
                 vec![Block::sheet(
                     format!("losses-{}", it.slug()),
                     "class",

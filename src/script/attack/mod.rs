@@ -1,6 +1,9 @@
 //! The domain `attack`: attacks and random transformations as values.
 
 mod autoattack;
+mod baselines;
+mod family;
+mod minimal;
 mod own;
 
 use super::data::Batch;
@@ -97,6 +100,9 @@ pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
     module.set_custom_type::<Attack>("attack");
     combine_with_exported_module!(&mut module, "autoattack", autoattack::functions);
+    combine_with_exported_module!(&mut module, "baselines", baselines::functions);
+    combine_with_exported_module!(&mut module, "family", family::functions);
+    combine_with_exported_module!(&mut module, "minimal", minimal::functions);
     combine_with_exported_module!(&mut module, "own", own::functions);
     module
 }
@@ -110,11 +116,18 @@ pub mod functions {
     /// - `steps`: number of gradient steps
     /// - `step_size` (default `2.5 * eps / steps`): length of a step, in the units of `eps`
     /// - `norm` (default `"linf"`): or `"l2"`
-    /// - `random_start` (default true): begin at a random point of the ball
+    /// - `random_start` (default true): begin at a random point of the ball; false at the clean
+    ///   image, `"sign"` a step in a random direction (see `rfgsm`), `"normal"` with normal noise of
+    ///   standard deviation 0.001 (see `tpgd`)
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
     /// - `targeted` (default false): go towards the class `y` instead of away from it
     /// - `loss` (default `"cross_entropy"`): or `"margin"`, the largest other logit minus the
-    ///   label's, or `"dlr"`, the margin in units of the distance between logits (see `apgd`)
+    ///   label's, or `"dlr"`, the margin in units of the distance between logits (see `apgd`), or
+    ///   `"kl"`, the divergence from the clean prediction (see `tpgd`)
+    /// - `decay` (default 0.0): of the gradients of earlier steps, which are added up (see `mifgsm`)
+    /// - `look_ahead` (default false): the gradient is taken where these lead (see `nifgsm`)
+    /// - `eot` (default 1): gradients that are averaged in each step, for models that draw (see
+    ///   `eot_pgd`)
     /// - `convention` (default `"pixel"`): `"la2024"` sets the next four options, and `step_size`
     ///   0.01, as the notebook of arXiv 2408.01977 does
     /// - `eps_space` (default `"pixel"`): `"normalized"` measures eps after the model's

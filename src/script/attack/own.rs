@@ -97,7 +97,7 @@ pub mod functions {
     /// the rest as in PGD. It goes wherever a built-in attack does: `perturb`, evaluations,
     /// training, the `attacks` of `autoattack`.
     ///
-    /// - `eps`: radius of the ball, in pixels of [0, 1]; not needed with a `project` of your own
+    /// - `eps` (default none, for a `project` of your own): radius of the ball, in pixels of [0, 1]
     /// - `steps`: how often it steps
     /// - `name` (default `"own"`): in tables and records
     /// - `loss` (default `"cross_entropy"`): what is ascended, `"margin"`, `"dlr"`, or a closure

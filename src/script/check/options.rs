@@ -50,8 +50,12 @@ pub(super) fn check(checker: &Checker, file: &File, call: &Call, found: &mut Vec
         }
     }
     if found.len() == before && known.keys.iter().any(|key| key == "eps") {
-        let native = known.native_attack;
-        threats::check_options(checker, call, entries, &file.constants, native, found);
+        let kind = threats::Kind {
+            native: known.native_attack,
+            linf: known.linf,
+            random_step: known.native_attack && name == "rfgsm",
+        };
+        threats::check_options(checker, call, entries, &file.constants, kind, found);
     }
 }
 
@@ -61,6 +65,8 @@ struct Known {
     required: Vec<String>,
     /// A function of the domain `attack`, which makes a value of its options.
     native_attack: bool,
+    /// Its `eps` is an L-infinity radius unless `norm` says otherwise.
+    linf: bool,
 }
 
 /// None where the text does not tell: then anything may be right.
@@ -81,6 +87,7 @@ fn known_options(checker: &Checker, file: &File, call: &Call) -> Option<Known> {
             keys,
             required: Vec::new(),
             native_attack: false,
+            linf: true,
         });
     }
     match call.module().is_empty() {
@@ -114,6 +121,7 @@ fn native_options(name: &str, count: usize) -> Option<Known> {
         keys: Vec::new(),
         required: Vec::new(),
         native_attack: entries.iter().any(|entry| entry.topic == "attack"),
+        linf: true,
     };
     for entry in &entries {
         let mut forms = entry
@@ -125,6 +133,11 @@ fn native_options(name: &str, count: usize) -> Option<Known> {
         }
         let options: &[OptionDoc] = entry.options.as_deref()?;
         known.keys.extend(options.iter().map(|it| it.name.clone()));
+        if known.native_attack {
+            let norm = options.iter().find(|it| it.name == "norm");
+            let default = norm.and_then(|it| it.default.as_deref());
+            known.linf = default.is_some_and(|it| it.contains("linf"));
+        }
         // Of several functions of a name, nobody knows here which is called.
         if entries.len() == 1 {
             let required = options.iter().filter(|it| it.required);

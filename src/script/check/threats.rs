@@ -9,9 +9,27 @@ use super::files::{Checker, Problem};
 use super::options::Entries;
 use rhai::{AST, Dynamic, FnPtr, Map, Position};
 
+/// What kind of function takes the options.
+pub(super) struct Kind {
+    /// An attack of the host, which can be asked.
+    pub native: bool,
+    /// `eps` is an L-infinity radius unless `norm` says otherwise.
+    pub linf: bool,
+    /// A random step comes before the others.
+    pub random_step: bool,
+}
+
 /// The defaults of a script's parameters.
 pub(super) fn check_parameters(entries: &Entries, constants: &Constants, found: &mut Vec<Problem>) {
-    let threat = Threat { entries, constants };
+    let threat = Threat {
+        entries,
+        constants,
+        kind: Kind {
+            native: false,
+            linf: true,
+            random_step: false,
+        },
+    };
     found.extend(threat.integer_eps(Severity::Warning));
     found.extend(threat.suspicious());
 }
@@ -22,11 +40,16 @@ pub(super) fn check_options(
     call: &Call,
     entries: &Entries,
     constants: &Constants,
-    native_attack: bool,
+    kind: Kind,
     found: &mut Vec<Problem>,
 ) {
-    let threat = Threat { entries, constants };
-    if native_attack && let Some(message) = threat.refusal(checker, call) {
+    let threat = Threat {
+        entries,
+        constants,
+        kind,
+    };
+    let native = threat.kind.native;
+    if native && let Some(message) = threat.refusal(checker, call) {
         let named = entries
             .iter()
             .find(|(key, _)| message.contains(&format!("`{}`", key.name)));
@@ -38,7 +61,7 @@ pub(super) fn check_options(
         });
         return;
     }
-    let severity = if native_attack {
+    let severity = if native {
         Severity::Error
     } else {
         Severity::Warning
@@ -51,6 +74,7 @@ pub(super) fn check_options(
 struct Threat<'a> {
     entries: &'a Entries,
     constants: &'a Constants,
+    kind: Kind,
 }
 
 impl Threat<'_> {
@@ -104,7 +128,9 @@ impl Threat<'_> {
                 message,
             });
         };
-        let in_pixels = self.is_default("norm", "linf")
+        let given = self.entries.iter().any(|(key, _)| key.name == "norm");
+        let in_pixels = (self.kind.linf || given)
+            && self.is_default("norm", "linf")
             && self.is_default("eps_space", "pixel")
             && self.is_default("convention", "pixel");
         let eps = self.float("eps");
@@ -143,7 +169,7 @@ impl Threat<'_> {
                 format!("`steps` is {steps}: the attack makes no step"),
             );
         } else if let (Some((eps, _)), Some((size, at))) = (eps, self.float("step_size")) {
-            let reach = steps as f64 * size;
+            let reach = (steps + i64::from(self.kind.random_step)) as f64 * size;
             // Rounding must not matter: 10 steps of 0.003 reach 0.03.
             if reach < eps * (1.0 - 1e-9) {
                 let message = format!(
