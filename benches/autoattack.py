@@ -44,16 +44,29 @@ def install():
         subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
 
 
+def processor_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def timed(command):
-    """What a program printed, its processor time and the time that passed."""
+    """The processor time and the time that passed, of all and of each part, whose begin and end a
+    program tells by a line."""
     start = time.perf_counter()
     child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True,
                              cwd=HOME)
-    text = child.stdout.read()
+    parts, before = {}, (0, 0)
+    for line in child.stdout:
+        words = line.split()
+        now = (processor_seconds(child.pid), time.perf_counter() - start)
+        if words[:1] == ["part"]:
+            parts[words[1]] = [now[0] - before[0], now[1] - before[1]]
+        before = now
     _, status, usage = os.wait4(child.pid, 0)
     if status != 0:
         sys.exit(f"{command} failed")
-    return text, usage.ru_utime + usage.ru_stime, time.perf_counter() - start
+    total = [usage.ru_utime + usage.ru_stime, time.perf_counter() - start]
+    return {"all": total, **parts}
 
 
 def rhobust(folder, out, *settings):
@@ -87,18 +100,13 @@ def other(weights, images, out):
 
         attack = AutoAttack(model, norm="Linf", eps=EPS, version="standard", device="cpu", seed=0,
                             verbose=True)
-        last = [time.process_time()]
 
         def log(text):
             if text.startswith("robust accuracy after"):
-                now = time.process_time()
-                part = text.split()[3].rstrip(":").lower()
-                print("stage", part, now - last[0], flush=True)
-                last[0] = now
+                print("part", text.split()[3].rstrip(":").lower(), flush=True)
 
         attack.logger.log = log
-        attack.apgd.verbose = attack.fab.verbose = attack.square.verbose = False
-        last[0] = time.process_time()
+        print("begin", flush=True)
         x_adv = attack.run_standard_evaluation(x, y, bs=len(x))
     else:
         import torchattacks
@@ -153,18 +161,16 @@ def main():
             print("training the network ...", flush=True)
             rhobust(folder, weights.parent)
     run = HOME / "autoattack-run"
-    text, cpu, wall = rhobust(folder, run, f"weights={weights}")
-    ours = {"cpu": cpu, "wall": wall, "output": text.splitlines()}
-    print(*[line for line in ours["output"] if line.startswith("stage")], sep="\n")
-    print(f"rhobust: {cpu:.1f} s of processor time in {wall:.1f} s", flush=True)
+    ours = rhobust(folder, run, f"weights={weights}")
     images, found = run / "images.safetensors", HOME / "autoattack-other.npy"
-    text, cpu, wall = timed([PYTHON, __file__, "--other", weights, images, found])
-    theirs = {"cpu": cpu, "wall": wall, "output": text.splitlines()}
-    print(*[line for line in theirs["output"] if line.startswith("stage")], sep="\n")
+    theirs = timed([PYTHON, __file__, "--other", weights, images, found])
     name = "the authors' program" if "AUTOATTACK" in os.environ else "torchattacks"
-    print(f"{name}: {cpu:.1f} s of processor time in {wall:.1f} s")
-    print(f"rhobust is {theirs['cpu'] / ours['cpu']:.2f} times as fast in processor time, "
-          f"{theirs['wall'] / ours['wall']:.2f} times in time that passes")
+    print(f"\nprocessor seconds (time that passed)      rhobust   {name}   times as fast")
+    for part, mine in ours.items():
+        if part in theirs:
+            yours = theirs[part]
+            print(f"{part:20} {mine[0]:8.1f} ({mine[1]:7.1f}) {yours[0]:8.1f} ({yours[1]:7.1f}) "
+                  f"{yours[0] / mine[0]:6.2f} ({yours[1] / mine[1]:.2f})")
     equal, images_, mine, yours = decisions(weights, images, run / "adversarial.safetensors", found)
     print(f"the same decision on {equal} of {images_} images; robust accuracy {mine:.4f} and "
           f"{yours:.4f}")

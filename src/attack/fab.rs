@@ -360,3 +360,38 @@ impl Attack for Fab {
         serde_json::to_value(self).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::{Dtype, Like, generator, manual_seed, rand, randn};
+
+    /// In native code and in libtorch's operations, in both layouts.
+    #[test]
+    fn both_ways_to_step_agree() -> Result<()> {
+        let _guard = generator();
+        manual_seed(5);
+        let like = Like {
+            dtype: Dtype::Float64,
+            ..Like::default()
+        };
+        let shape = [6, 3, 5, 5];
+        let (x, here) = (rand(&shape, like)?, rand(&shape, like)?);
+        let (gradient, lead) = (randn(&shape, like)?, randn(&[6], like)?);
+        for norm in [Norm::Linf, Norm::L2] {
+            let fab = Fab {
+                norm,
+                ..Fab::within(0.1)
+            };
+            let expected = fab.next(&x, &here, &lead, &gradient)?;
+            for x in [x.clone(), x.channels_last()?] {
+                let l2 = norm == Norm::L2;
+                let native = here.fab_step(&x, &gradient, &lead, l2, fab.alpha_max, fab.eta);
+                let native = native.expect("they are rows of one kind");
+                // The same sums in another order.
+                assert!(native.all_close(&expected, 0.0, 1e-12)?, "{norm:?}");
+            }
+        }
+        Ok(())
+    }
+}

@@ -82,3 +82,44 @@ impl Tensor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Result;
+    use crate::torch::{Dtype, Like, generator, manual_seed, rand, randn};
+
+    /// The native step has the bits of the separate operations, in both layouts.
+    #[test]
+    fn the_apgd_step_is_the_step() -> Result<()> {
+        let _guard = generator();
+        manual_seed(4);
+        let (eps, fresh) = (0.1, 0.75);
+        for dtype in [Dtype::Float32, Dtype::Float64] {
+            let like = Like {
+                dtype,
+                ..Like::default()
+            };
+            let shape = [3, 2, 5, 5];
+            let x = rand(&shape, like)?;
+            let near = || {
+                x.add(rand(&shape, like)?.sub(0.5)?.mul(0.2)?)?
+                    .clamp(0.0, 1.0)
+            };
+            let (here, before, gradient) = (near()?, near()?, randn(&shape, like)?);
+            let size = rand(&[3], like)?;
+            let (low, high) = (x.sub(eps)?.clamp_min(0.0)?, x.add(eps)?.clamp_max(1.0)?);
+            let step = size.broadcast_to_examples(&x)?.mul(gradient.sign()?)?;
+            let stepped = here.add(step)?.clamp_between(&low, &high)?;
+            let expected = here
+                .add(stepped.sub(&here)?.mul(fresh)?)?
+                .add(here.sub(&before)?.mul(1.0 - fresh)?)?
+                .clamp_between(&low, &high)?;
+            for x in [x.clone(), x.channels_last()?] {
+                let native = here.apgd_step(&before, &gradient, &x, &size, eps, fresh);
+                let native = native.expect("they are rows of one kind");
+                assert_eq!(native.to_bytes()?, expected.to_bytes()?, "{dtype}");
+            }
+        }
+        Ok(())
+    }
+}

@@ -18,7 +18,7 @@ from torch import nn
 
 HERE = Path(__file__).resolve().parent
 SEED = 100
-EPS = 3.0
+EPS = 0.75
 STRIDE = 97
 MASK = (1 << 64) - 1
 
@@ -44,6 +44,12 @@ def images(name, n, side):
     return torch.from_numpy(np.clip(1.25 * x - 0.125, 0, 1))
 
 
+class Normalize(nn.Module):
+    def forward(self, x):
+        constant = lambda values: torch.tensor(values).reshape(1, 3, 1, 1)
+        return (x - constant([0.485, 0.456, 0.406])) / constant([0.229, 0.224, 0.225])
+
+
 def network():
     conv = lambda inputs, outputs, stride: nn.Conv2d(inputs, outputs, 3, stride, 1)
     layers = [("conv1", conv(3, 8, 1)), ("relu1", nn.ReLU()), ("conv2", conv(8, 16, 2)),
@@ -56,7 +62,7 @@ def network():
         values = 2 * u(name, tensor.numel()) - 1
         scale = np.sqrt(6 / (tensor.numel() / tensor.shape[0])) if tensor.ndim > 1 else 0.1
         tensor.copy_(torch.from_numpy(scale * values).reshape(tensor.shape))
-    return model.eval()
+    return nn.Sequential(Normalize(), model).eval()
 
 
 def main():
