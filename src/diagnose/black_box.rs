@@ -122,7 +122,11 @@ pub fn black_box(subject: &Subject) -> Result<Finding> {
     ))
 }
 
+/// A name at the beginning of a sentence.
 fn capital(name: &str) -> String {
+    if name == "spsa" {
+        return name.to_uppercase();
+    }
     let mut letters = name.chars();
     letters.next().map_or(String::new(), |first| {
         first.to_uppercase().collect::<String>() + letters.as_str()
