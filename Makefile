@@ -2,7 +2,7 @@
 # make demo     the paper's comparison on the built-in data set
 # make test     all tests
 # make check    formatting and lints
-# make bench    times the session, tensor operations and loading beside Python with PyTorch
+# make bench    times the session, tensor operations, loading and AutoAttack beside Python
 # make clean    removes what was built; `make distclean` libtorch too
 #
 # Each fetches libtorch into .libtorch first, unless it is there. To use another one, set
@@ -35,11 +35,15 @@ check: libtorch
 # Photographs in val/<class>/ whose loading `make bench` measures.
 PHOTOS ?= target/data/imagenet
 
+# CIFAR-10 as `dataset` reads it, on which `make bench` measures AutoAttack.
+CIFAR10 ?= target/data/cifar10
+
 # Needs the registry of Python packages once, for PyTorch and IPython (about 3 GB).
 bench: build
 	cargo bench --locked --no-run --bench plain_tch
 	$(PYTHON) benches/bench.py "$$(ls -t target/release/deps/plain_tch-* | grep -v '\.d$$' | head -1)"
 	$(PYTHON) benches/loading.py "$(PHOTOS)"
+	$(PYTHON) benches/autoattack.py "$(CIFAR10)"
 
 libtorch: tools
 	@$(PYTHON) setup/libtorch.py --gpu $(GPU)

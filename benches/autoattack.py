@@ -151,6 +151,9 @@ def main():
         other(*sys.argv[2:])
         return
     folder = Path(sys.argv[1]).resolve()
+    if not folder.is_dir():
+        print(f"{folder} is not there: AutoAttack is not measured")
+        return
     HOME.mkdir(parents=True, exist_ok=True)
     install()
     if len(sys.argv) > 2:
