@@ -52,13 +52,13 @@ impl<'a> Aim<'a> {
 
     /// [`reached`](Self::reached) at `x`, without gradient.
     pub fn hit(&self, x: &Tensor) -> Result<Tensor> {
-        no_grad(|| self.reached(&self.victim.sight(x)?))
+        no_grad(|| self.reached(&self.victim.exact_sight(x)?))
     }
 
     /// What a run of an attack on the margin came to.
     pub fn judge(&self, images: Tensor) -> Result<Run> {
         no_grad(|| {
-            let sight = self.victim.sight(&images)?;
+            let sight = self.victim.exact_sight(&images)?;
             Ok(Run {
                 images,
                 success: self.reached(&sight)?,

@@ -1,6 +1,6 @@
 use crate::Result;
 use crate::nn::{Frozen, Model, Normalize};
-use crate::torch::Tensor;
+use crate::torch::{Dtype, Tensor};
 use std::cell::OnceCell;
 
 type Logits<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
@@ -39,10 +39,16 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// The same function up to low-order bits, at less cost, where the weights are known. It is
+    /// The same function up to low-order bits, at less cost, where the weights are known and of at
+    /// least single precision. It is
     /// made once: the weights must stay as they are.
     pub fn frozen(&self) -> Result<Option<&Frozen>> {
-        let Some(model) = self.model else {
+        // Folded into weights of half precision, batch norm would change more than the last bits.
+        let exact = |model: &&Model| {
+            let dtype = model.dtype();
+            dtype.is_ok_and(|it| matches!(it, Dtype::Float32 | Dtype::Float64))
+        };
+        let Some(model) = self.model.filter(exact) else {
             return Ok(None);
         };
         if self.frozen.get().is_none() {

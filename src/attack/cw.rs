@@ -166,7 +166,7 @@ impl Cw {
     fn look(&self, run: &Run) -> Result<Look> {
         let leaf = run.moved.leaf()?;
         let images = to_images(&run.start.add(&leaf)?)?;
-        let sight = run.aim.victim.sight(&images)?;
+        let sight = run.aim.victim.exact_sight(&images)?;
         let lead = run.aim.lead(&sight)?;
         let n = images.dim(0)?;
         let squares = images.sub(to_images(&run.start)?)?.square()?;

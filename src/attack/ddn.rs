@@ -57,7 +57,7 @@ impl Ddn {
             let step_size = cosine(STEPS.0, STEPS.1, step, self.steps);
             let (success, gradient) = with_grad(|| {
                 let leaf = here.leaf()?;
-                let sight = aim.victim.sight(&leaf)?;
+                let sight = aim.victim.exact_sight(&leaf)?;
                 let loss = Loss::CrossEntropy.each(&sight.logits, &aim.y)?.sum()?;
                 let gradient = loss.gradient(&leaf)?;
                 Ok::<_, crate::Error>((aim.reached(&sight)?, gradient))

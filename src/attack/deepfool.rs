@@ -103,7 +103,7 @@ impl DeepFool {
 
     /// The classes to head for, `[n, candidates - 1]`: those ranked first, without the class `y`.
     fn others(&self, aim: &Aim, x: &Tensor) -> Result<Tensor> {
-        let sight = no_grad(|| aim.victim.sight(x))?;
+        let sight = no_grad(|| aim.victim.exact_sight(x))?;
         let classes = sight.classes.shape()[1];
         ensure!(
             classes >= 2,
@@ -119,7 +119,7 @@ impl DeepFool {
     /// Over the nearest linearised boundary.
     fn step(&self, aim: &Aim, run: &Run) -> Result<Tensor> {
         let leaf = run.here.leaf()?;
-        let logits = aim.victim.sight(&leaf)?.classes;
+        let logits = aim.victim.exact_sight(&leaf)?.classes;
         let own = column(&logits, &run.y)?;
         let mut nearest: Option<Boundary> = None;
         for other in 0..run.others.shape()[1] {

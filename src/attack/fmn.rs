@@ -78,7 +78,7 @@ impl Fmn {
             let gamma = annealed(self.gamma, LAST_GAMMA);
             let (success, lead, gradient) = with_grad(|| {
                 let leaf = here.leaf()?;
-                let sight = aim.victim.sight(&leaf)?;
+                let sight = aim.victim.exact_sight(&leaf)?;
                 let lead = aim.lead(&sight)?;
                 let gradient = lead.sum()?.gradient(&leaf)?;
                 Ok::<_, crate::Error>((aim.reached(&sight)?, lead.detach()?, gradient))

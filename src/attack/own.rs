@@ -168,7 +168,7 @@ impl<'a> Own<'a> {
 
     /// What the classifier says, and what is ascended, `[n]`.
     fn look(&self, victim: &Victim, x_adv: &Tensor, y: &Tensor) -> Result<(Sight, Tensor)> {
-        let sight = victim.sight(x_adv)?;
+        let sight = victim.exact_sight(x_adv)?;
         let Some(own) = &self.parts.loss else {
             let loss = self.options.loss.each(&sight.logits, y)?;
             return Ok((sight, loss));

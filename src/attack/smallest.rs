@@ -91,7 +91,7 @@ pub fn find(
         return Ok(x);
     }
     Clip::default().check(&x)?;
-    let sight = no_grad(|| aim.victim.sight(&x))?;
+    let sight = no_grad(|| aim.victim.exact_sight(&x))?;
     aim.y.check_range("y", sight.classes.shape()[1])?;
     let open = rows(&aim.reached(&sight)?.logical_not()?)?;
     if open.numel() == 0 {

@@ -145,7 +145,7 @@ impl Spsa {
                 let images = cat(&images.collect::<Result<Vec<_>>>()?, 0)?;
                 let y = aim.y.repeat(&[count])?;
                 let all = Aim::new(aim.victim.classifier, aim.victim.outputs, &y, aim.targeted);
-                all.lead(&all.victim.sight(&images)?)?.split(n, 0)
+                all.lead(&all.victim.exact_sight(&images)?)?.split(n, 0)
             };
             let pairs = lead_at(1.0)?.into_iter().zip(lead_at(-1.0)?);
             for ((ahead, behind), sign) in pairs.zip(&signs) {

@@ -2,6 +2,7 @@
 //! al. 2019, section 4; Athalye et al. 2018, section 3.1).
 
 use super::check::{Finding, Line, Plot, Shape, Verdict};
+use super::compare::{FEWEST_NO_CHANCE, SIGNIFICANT};
 use super::subject::Subject;
 use crate::attack::{Loss, Start, linf_step};
 use crate::metrics::McNemar;
@@ -50,10 +51,12 @@ pub fn ascent(subject: &Subject) -> Result<Finding> {
     let last = means[means.len() - 1];
     // As many up as down, or nearly: chance, not an ascent.
     let p = McNemar::from_counts(0, rose as u64, fell as u64, 0).p_exact;
-    let climbs = rose > fell && p < super::compare::SIGNIFICANT;
+    let climbs = rose > fell && p < SIGNIFICANT;
     let verdict = match climbs {
         true if last < KEPT * most => Verdict::Warn,
         true => Verdict::Pass,
+        // So few could not show a climb.
+        false if rows.len() < FEWEST_NO_CHANCE && rose > fell => Verdict::Warn,
         false => Verdict::Fail,
     };
     let found = match verdict {
@@ -142,7 +145,7 @@ pub fn unbounded(subject: &Subject) -> Result<Finding> {
     }
     let share = left.len() as f64 / subject.right().len() as f64;
     let verdict = match share {
-        it if it > MANY_LEFT => Verdict::Fail,
+        it if it > MANY_LEFT && left.len() > 1 => Verdict::Fail,
         it if it > SOME_LEFT => Verdict::Warn,
         _ => Verdict::Pass,
     };

@@ -262,8 +262,12 @@ impl<'a> Subject<'a> {
         let Some(images) = images else {
             return Ok(Vec::new());
         };
+        let places: Vec<usize> = (0..rows.len()).collect();
         let wrong = no_grad(|| {
-            let logits = class_logits(&self.classifier.logits(&images)?, self.classifier.classes)?;
+            let logits = self.in_batches(&places, |places| {
+                let some = images.narrow(0, places[0] as i64, places.len() as i64)?;
+                class_logits(&self.classifier.logits(&some)?, self.classifier.classes)
+            })?;
             flags(&logits.argmax(1, false)?.ne(self.y(rows)?)?)
         })?;
         self.note(rows, &wrong);

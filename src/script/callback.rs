@@ -23,9 +23,23 @@ pub fn call_with_memory<T: Variant + Clone>(
     memory: &mut Dynamic,
     mut args: Vec<Dynamic>,
 ) -> Result<T> {
-    // A portable one has no `this`.
-    let this = closure.is_anonymous().then_some(memory);
+    // A portable one is native code, which has no `this`.
+    let this = (closure.fn_name() != PORTABLE).then_some(memory);
     checked(context, closure.call_raw(context, this, &mut args))
+}
+
+/// Says which closure it is: its code, by the name that the language derives from it, and what it
+/// captured as far as that is short.
+pub fn identity(closure: &FnPtr) -> String {
+    let captured = closure.iter_curry().map(|value| {
+        let value = value.clone().flatten();
+        match value.type_name() {
+            "i64" | "f64" | "bool" | "string" | "char" => value.to_string(),
+            other => super::names::type_word(other),
+        }
+    });
+    let captured: Vec<String> = captured.collect();
+    format!("{}({})", closure.fn_name(), captured.join(", "))
 }
 
 /// A closure that can be called where the module that it was written in is not known: it brings the
@@ -49,8 +63,11 @@ pub fn portable(context: &NativeCallContext, closure: FnPtr) -> super::RhaiResul
     };
     // "Deprecated" stands for "may change" in rhai; the version is pinned.
     #[allow(deprecated)]
-    FnPtr::from_fn("portable", call)
+    FnPtr::from_fn(PORTABLE, call)
 }
+
+/// What portable closures are called.
+const PORTABLE: &str = "portable";
 
 fn checked<T: Variant + Clone>(
     context: &NativeCallContext,

@@ -4,7 +4,7 @@ use super::attack::Attack;
 use super::data::{Batch, Split};
 use super::host::Host;
 use super::run::Evaluation;
-use super::{RhaiResultOf, options};
+use super::{RhaiResultOf, callback, options};
 use crate::Result;
 use crate::attack::Norm;
 use crate::ledger::{self, About, Judged, Row, judge};
@@ -74,7 +74,11 @@ fn threat(host: &Host, given: Option<Dynamic>) -> RhaiResultOf<Option<serde_json
     let attack = given.clone().flatten().try_cast::<Attack>();
     let mut threat = match &attack {
         Some(attack) => attack.record(),
-        None if given.is::<FnPtr>() => json!({ "attack": "own attack" }),
+        None if given.is::<FnPtr>() => {
+            let closure = given.clone().flatten().try_cast::<FnPtr>();
+            let closures: Vec<String> = closure.iter().map(callback::identity).collect();
+            json!({ "attack": "own attack", "closures": closures })
+        }
         None if given.is_unit() => return Ok(None),
         None => {
             return Err(

@@ -176,7 +176,8 @@ pub mod functions {
         if own.values().all(|own| own.bind.is_none()) {
             return Ok(Attack::new(plain));
         }
-        Ok(Attack::bound(plain, move |context| {
+        let closures = own.values().flat_map(|own| own.closures.clone()).collect();
+        Ok(Attack::bound(plain, closures, move |context| {
             let own = own
                 .iter()
                 .map(|(place, own)| Ok((*place, own.with(context)?)));

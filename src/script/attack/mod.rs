@@ -16,6 +16,7 @@ use crate::nn::Model;
 use crate::torch::Tensor;
 use rhai::plugin::*;
 use rhai::{FnPtr, Map};
+use serde_json::json;
 use std::rc::Rc;
 
 /// An attack as scripts hold it.
@@ -25,6 +26,8 @@ pub struct Attack {
     plain: Rc<dyn attack::Attack>,
     /// Makes the attack whose closures run in the script that calls.
     bind: Option<Rc<Bind>>,
+    /// Which closures these are.
+    closures: Vec<String>,
 }
 
 type Bind = dyn for<'c> Fn(&'c NativeCallContext<'c>) -> crate::Result<Rc<dyn attack::Attack + 'c>>;
@@ -34,18 +37,21 @@ impl Attack {
         Attack {
             plain: Rc::new(attack),
             bind: None,
+            closures: Vec::new(),
         }
     }
 
-    /// An attack with closures in it; `plain` only says what it is.
+    /// An attack with `closures` in it; `plain` only says what it is.
     fn bound(
         plain: impl attack::Attack + 'static,
+        closures: Vec<String>,
         bind: impl for<'c> Fn(&'c NativeCallContext<'c>) -> crate::Result<Rc<dyn attack::Attack + 'c>>
         + 'static,
     ) -> Self {
         Attack {
             plain: Rc::new(plain),
             bind: Some(Rc::new(bind)),
+            closures,
         }
     }
 
@@ -75,6 +81,9 @@ impl Attack {
         let mut options = self.plain.options();
         if let Some(options) = options.as_object_mut() {
             options.insert("attack".to_owned(), self.plain.name().into());
+            if !self.closures.is_empty() {
+                options.insert("closures".to_owned(), json!(self.closures));
+            }
         }
         options
     }
@@ -450,7 +459,7 @@ pub mod functions {
     pub fn same_attack(a: Attack, b: Attack) -> bool {
         a.plain.name() == b.plain.name()
             && a.plain.options() == b.plain.options()
-            && a.has_closures() == b.has_closures()
+            && a.closures == b.closures
     }
 
     /// Whether two attacks are different threat models.

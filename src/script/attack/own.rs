@@ -104,7 +104,7 @@ pub mod functions {
     ///   `|logits, y|` to one number for each image, `[n]`
     /// - `step` (default a step along the gradient): a closure `|x_adv, gradient, x|` to the next
     ///   images, before they are projected. `this` is a map of each run, empty at its start, for
-    ///   what the closure wants to remember
+    ///   what the closure wants to remember; a `portable` one has none
     /// - `search` (default none): instead of `step`, a closure `|x_best, x|` to images that are tried
     ///   next, without a gradient; each image stays where its loss does not rise
     /// - `project` (default into the ball): a closure `|x_adv, x|` to the nearest images that are
@@ -151,7 +151,9 @@ pub mod functions {
         let closures = Closures::take(&mut options)?;
         let options: OwnOptions = options::read("own_attack", options)?;
         let plain = Own::new(options.clone(), closures.described())?;
-        Ok(Attack::bound(plain, move |context| {
+        let of = closures.0.iter().flatten();
+        let of = of.map(callback::identity).collect();
+        Ok(Attack::bound(plain, of, move |context| {
             Ok(Rc::new(Own::new(options.clone(), closures.parts(context))?))
         }))
     }

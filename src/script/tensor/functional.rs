@@ -268,7 +268,7 @@ pub mod functions {
 
     /// The Kullback-Leibler divergence of distributions from log-probabilities, such as
     /// `log_softmax(1)` gives: `targets * (log(targets) - log_probabilities)`, 0 where a target is 0.
-    /// Gradients flow to both.
+    /// Gradients flow to both; that for `targets` is NaN where one is 0, as in PyTorch.
     ///
     /// - `targets`: probabilities, shaped like `log_probabilities`
     /// - `reduction` (default `"mean"`): over all entries, as in PyTorch; or `"batchmean"`, the sum
