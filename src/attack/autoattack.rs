@@ -121,7 +121,14 @@ impl<'a> AutoAttack<'a> {
                 },
             })
         });
-        let stages = stages.collect::<Result<_>>()?;
+        let stages: Vec<Stage> = stages.collect::<Result<_>>()?;
+        for stage in &stages {
+            ensure!(
+                stage.attack.options()["targeted"] != true,
+                "autoattack: `{}` is targeted, it would go towards the true class",
+                stage.name
+            );
+        }
         Ok(AutoAttack { options, stages })
     }
 }

@@ -33,6 +33,12 @@ impl Attack for Corrupted {
         if x.numel() == 0 {
             return Ok(x);
         }
+        ensure!(
+            x.ndim() == 4 && x.shape()[1] == 3,
+            "{}: `x` must be images in colour, [n, 3, h, w], got {}",
+            self.name(),
+            x.signature()
+        );
         // A corruption draws by the number of its image: here that is a random one.
         let numbers = draws.uniform(&y.to_dtype(Dtype::Float64)?, 0.0, 1.0)?;
         let images = data::images("x", &x)?;

@@ -167,6 +167,10 @@ impl Cw {
         let leaf = run.moved.leaf()?;
         let images = to_images(&run.start.add(&leaf)?)?;
         let sight = run.aim.victim.exact_sight(&images)?;
+        ensure!(
+            sight.logits.requires_grad(),
+            "cw: the logits do not depend on the images by anything that has a gradient"
+        );
         let lead = run.aim.lead(&sight)?;
         let n = images.dim(0)?;
         let squares = images.sub(to_images(&run.start)?)?.square()?;

@@ -163,6 +163,11 @@ impl<'a> Own<'a> {
                 }
             };
         }
+        ensure!(
+            x_adv.isfinite()?.logical_not()?.count_nonzero()? == 0,
+            "{}: the attack made pixels that are no numbers; look at what its closures divide by",
+            self.options.name
+        );
         x_adv.detach()
     }
 

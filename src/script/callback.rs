@@ -23,9 +23,8 @@ pub fn call_with_memory<T: Variant + Clone>(
     memory: &mut Dynamic,
     mut args: Vec<Dynamic>,
 ) -> Result<T> {
-    // A portable one is native code, which has no `this`.
-    let this = (closure.fn_name() != PORTABLE).then_some(memory);
-    checked(context, closure.call_raw(context, this, &mut args))
+    memory.set_tag(MEMORY);
+    checked(context, closure.call_raw(context, Some(memory), &mut args))
 }
 
 /// Says which closure it is: its code, by the name that the language derives from it, and what it
@@ -58,16 +57,22 @@ pub fn portable(context: &NativeCallContext, closure: FnPtr) -> super::RhaiResul
             &global,
             position,
         );
-        let args: Vec<Dynamic> = args.iter_mut().map(|it| std::mem::take(*it)).collect();
-        closure.call_raw(&at_home, None, args)
+        let mut this = None;
+        let mut own = args.iter_mut().peekable();
+        // Native code gets `this` as an argument.
+        if own.peek().is_some_and(|it| it.tag() == MEMORY) {
+            this = own.next().map(|it| &mut **it);
+        }
+        let args: Vec<Dynamic> = own.map(|it| std::mem::take(*it)).collect();
+        closure.call_raw(&at_home, this, args)
     };
     // "Deprecated" stands for "may change" in rhai; the version is pinned.
     #[allow(deprecated)]
-    FnPtr::from_fn(PORTABLE, call)
+    FnPtr::from_fn("portable", call)
 }
 
-/// What portable closures are called.
-const PORTABLE: &str = "portable";
+/// Marks the map that is `this` for a closure.
+const MEMORY: i32 = 0x6d65_6d;
 
 fn checked<T: Variant + Clone>(
     context: &NativeCallContext,

@@ -94,6 +94,18 @@ fn threat(host: &Host, given: Option<Dynamic>) -> RhaiResultOf<Option<serde_json
     Ok(Some(threat))
 }
 
+/// `Invalid` unless there is an attacked image for each of the batch.
+fn check_attacked(batch: &Batch, x: &Tensor, x_adv: &Tensor) -> Result<()> {
+    let n = batch.examples().len() as i64;
+    ensure!(
+        x_adv.shape() == x.shape() && x.shape().first() == Some(&n),
+        "an attack must give an image for each of the {n} of the batch, like {}, got {}",
+        x.signature(),
+        x_adv.signature()
+    );
+    Ok(())
+}
+
 fn judged(
     context: &NativeCallContext,
     ledger: &Ledger,
@@ -293,6 +305,7 @@ pub mod functions {
         x: Tensor,
         x_adv: Tensor,
     ) -> RhaiResultOf<()> {
+        check_attacked(&batch, &x, &x_adv)?;
         if x_adv.isfinite()?.logical_not()?.count_nonzero()? > 0 {
             return Err(
                 "`x_adv` must be finite: the attack made pixels that are no numbers".into(),
@@ -332,6 +345,7 @@ pub mod functions {
         x: Tensor,
         x_adv: Tensor,
     ) -> RhaiResultOf<()> {
+        check_attacked(&batch, &x, &x_adv)?;
         let labels = batch.labels().to_vec_i64()?;
         let before = model.predict(&x)?.to_vec_i64()?;
         let after = model.predict(&x_adv)?.to_vec_i64()?;

@@ -91,7 +91,8 @@ pub mod functions {
     /// - `eta` (default 1.05): how far a step goes, 1 being the linearised boundary
     /// - `beta` (default 0.9): what is left of a perturbation after a success
     /// - `keep_going` (default false): looks on for smaller perturbations once one is within `eps`
-    /// - `norm`, `outputs`, `mode`: as for `apgd`
+    /// - `norm` (default `"linf"`): or `"l2"`, `"l1"`
+    /// - `outputs`, `mode`: as for `apgd`
     ///
     /// Errors: as for `apgd`; shares outside of [0, 1].
     ///
@@ -118,7 +119,8 @@ pub mod functions {
     /// - `queries` (default 5000): number of images that are tried
     /// - `restarts` (default 1): so many searches, each on what is left
     /// - `p` (default 0.8): the share of the image that the first squares cover
-    /// - `norm`, `outputs`, `mode`: as for `apgd`
+    /// - `norm` (default `"linf"`): or `"l2"`, `"l1"`
+    /// - `outputs`, `mode`: as for `apgd`
     ///
     /// Errors: as for `apgd`; in L2 and L1, images smaller than 5 x 5.
     ///

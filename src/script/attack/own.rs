@@ -104,7 +104,7 @@ pub mod functions {
     ///   `|logits, y|` to one number for each image, `[n]`
     /// - `step` (default a step along the gradient): a closure `|x_adv, gradient, x|` to the next
     ///   images, before they are projected. `this` is a map of each run, empty at its start, for
-    ///   what the closure wants to remember; a `portable` one has none
+    ///   what the closure wants to remember
     /// - `search` (default none): instead of `step`, a closure `|x_best, x|` to images that are tried
     ///   next, without a gradient; each image stays where its loss does not rise
     /// - `project` (default into the ball): a closure `|x_adv, x|` to the nearest images that are
