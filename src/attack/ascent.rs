@@ -1,5 +1,5 @@
-//! The iteration of Auto-PGD in L-infinity and L2: steps with momentum, and a step size for each example that is
-//! halved where the loss no longer rises (Croce & Hein 2020, <https://arxiv.org/abs/2003.01690>,
+//! The iteration of Auto-PGD in L-infinity and L2: steps with momentum, and a step size for each
+//! example that is halved where the loss no longer rises (Croce & Hein 2020, <https://arxiv.org/abs/2003.01690>,
 //! algorithm 1).
 
 use super::Draws;

@@ -147,8 +147,8 @@ pub mod functions {
     /// - `version` (default `"standard"`): `"apgd-ce"`, `"apgd-t"`, `"fab-t"` and `"square"`;
     ///   `"plus"` adds `"apgd-dlr"` and `"fab"`, with five restarts; `"rand"` is for models that
     ///   draw, APGD with both losses and 20 gradients a step; `"custom"` runs `attacks`
-    /// - `attacks` (default `[]`): names of these six attacks, and attacks as values; what one of another threat
-    ///   model finds counts only within `eps`
+    /// - `attacks` (default `[]`): names of these six attacks, and attacks as values; what one of
+    ///   another threat model finds counts only within `eps`
     /// - `steps` (default 100), `queries` (default 5000), `targets` (default 9): of the attacks
     ///   that have them; less than the default is not AutoAttack any more. In L1 `"standard"`
     ///   has five restarts of `"apgd-ce"` and at most five targets of `"apgd-t"`
