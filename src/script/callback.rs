@@ -72,7 +72,7 @@ pub fn portable(context: &NativeCallContext, closure: FnPtr) -> super::RhaiResul
 }
 
 /// Marks the map that is `this` for a closure.
-const MEMORY: i32 = 0x6d65_6d;
+const MEMORY: i32 = 0x6d65_6d6f;
 
 fn checked<T: Variant + Clone>(
     context: &NativeCallContext,
