@@ -221,6 +221,21 @@ pub fn describe(attack: &dyn Attack) -> String {
     format!("{}({})", attack.name(), pairs.join(", "))
 }
 
+/// The images of a batch without their graph, and whether there is nothing to do: an `eps` of 0, or
+/// no image. `what` is the attack's name in errors.
+///
+/// # Errors
+/// `Invalid` for a misshapen batch and pixels out of [0, 1].
+fn ready(what: &str, eps: Option<f64>, x: &Tensor, y: &Tensor) -> Result<(Tensor, bool)> {
+    check_batch(what, x, y)?;
+    let x = x.detach()?;
+    let idle = eps == Some(0.0) || x.numel() == 0;
+    if !idle {
+        Clip::default().check(&x)?;
+    }
+    Ok((x, idle))
+}
+
 /// `Invalid` unless `x` is a floating-point batch of images and `y` has a class for each.
 fn check_batch(what: &str, x: &Tensor, y: &Tensor) -> Result<()> {
     ensure!(

@@ -5,10 +5,10 @@ use super::ball::Ball;
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
 use super::pgd::check_eps;
-use super::space::{Bounds, Clip, EpsSpace};
+use super::space::{Bounds, EpsSpace};
 use super::victim::{Sight, Victim};
 use super::worst::{Run, Worst};
-use super::{Attack, Classifier, Draws, Mode, check_batch};
+use super::{Attack, Classifier, Draws, Mode, ready};
 use crate::torch::{Tensor, no_grad, with_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
@@ -244,12 +244,10 @@ impl Attack for Own<'_> {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor> {
-        check_batch(&self.options.name, x, y)?;
-        let x = x.detach()?;
-        if self.options.eps == Some(0.0) || x.numel() == 0 {
+        let (x, idle) = ready(&self.options.name, self.options.eps, x, y)?;
+        if idle {
             return Ok(x);
         }
-        Clip::default().check(&x)?;
         let victim = Victim {
             classifier,
             outputs: self.options.outputs,

@@ -3,8 +3,8 @@
 use super::aim::Aim;
 use super::norm::Norm;
 use super::pgd::check_eps;
-use super::space::{Clip, EpsSpace};
-use super::{check_batch, survivors::rows};
+use super::space::EpsSpace;
+use super::{ready, survivors::rows};
 use crate::Result;
 use crate::torch::{Index, Tensor, no_grad};
 
@@ -85,12 +85,10 @@ pub fn find(
     x: &Tensor,
     search: impl FnOnce(&Aim, &Tensor, &mut Smallest) -> Result<()>,
 ) -> Result<Tensor> {
-    check_batch(what, x, &aim.y)?;
-    let x = x.detach()?;
-    if eps == Some(0.0) || x.numel() == 0 {
+    let (x, idle) = ready(what, eps, x, &aim.y)?;
+    if idle {
         return Ok(x);
     }
-    Clip::default().check(&x)?;
     let sight = no_grad(|| aim.victim.exact_sight(&x))?;
     aim.y.check_range("y", sight.classes.shape()[1])?;
     let open = rows(&aim.reached(&sight)?.logical_not()?)?;

@@ -9,10 +9,10 @@ use super::cw::hundredth;
 use super::norm::Norm;
 use super::objective::Outputs;
 use super::pgd::check_eps;
-use super::space::{Clip, EpsSpace};
+use super::space::EpsSpace;
 use super::survivors::rows;
 use super::worst::Worst;
-use super::{Attack, Classifier, Draws, Mode, check_batch};
+use super::{Attack, Classifier, Draws, Mode, ready};
 use crate::torch::{Index, Tensor, cat, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
@@ -191,12 +191,10 @@ impl Attack for Spsa {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor> {
-        check_batch("spsa", x, y)?;
-        let x = x.detach()?;
-        if self.eps == 0.0 || x.numel() == 0 {
+        let (x, idle) = ready("spsa", Some(self.eps), x, y)?;
+        if idle {
             return Ok(x);
         }
-        Clip::default().check(&x)?;
         let aim = Aim::new(classifier, self.outputs, y, self.targeted);
         no_grad(|| {
             let mut worst = Worst::default();

@@ -1,6 +1,5 @@
-use super::space::Clip;
 use super::victim::Victim;
-use super::{Draws, check_batch};
+use super::{Draws, ready};
 use crate::Result;
 use crate::torch::{Index, Tensor, no_grad};
 
@@ -88,12 +87,10 @@ pub fn after(
     (x, y): (&Tensor, &Tensor),
     attacks: impl FnOnce(&mut Survivors) -> Result<()>,
 ) -> Result<Tensor> {
-    check_batch(what, x, y)?;
-    let x = x.detach()?;
-    if eps == 0.0 || x.numel() == 0 {
+    let (x, idle) = ready(what, Some(eps), x, y)?;
+    if idle {
         return Ok(x);
     }
-    Clip::default().check(&x)?;
     let mut survivors = Survivors::of(victim, &x, y)?;
     attacks(&mut survivors)?;
     Ok(survivors.images())

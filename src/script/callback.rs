@@ -1,6 +1,7 @@
 //! Script closures as functions of the domain.
 
 use super::Failure;
+use crate::attack::Classifier;
 use crate::{Error, Result};
 use rhai::{Dynamic, EvalAltResult, FnPtr, FuncArgs, NativeCallContext, Position, Variant};
 
@@ -16,7 +17,12 @@ pub fn call<T: Variant + Clone>(
     checked(context, closure.call_within_context(context, args))
 }
 
-/// The same, where the closure keeps what it wants to remember in the map `this`.
+/// A closure from pixels in [0, 1] to logits, as attacks see it.
+pub fn classifier<'a>(context: &'a NativeCallContext, closure: &'a FnPtr) -> Classifier<'a> {
+    Classifier::new(|x| call(context, closure, (x.clone(),)))
+}
+
+/// Calls it where the closure keeps what it wants to remember in the map `this`.
 pub fn call_with_memory<T: Variant + Clone>(
     context: &NativeCallContext,
     closure: &FnPtr,

@@ -71,8 +71,7 @@ fn of_closure<'a>(
     closure: &'a FnPtr,
     classes: i64,
 ) -> Classifier<'a> {
-    let logits = |x: &Tensor| callback::call(context, closure, (x.clone(),));
-    let mut classifier = Classifier::new(logits);
+    let mut classifier = callback::classifier(context, closure);
     classifier.classes = Some(classes);
     classifier
 }

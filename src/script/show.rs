@@ -4,7 +4,7 @@ use super::data::Batch;
 use super::host::Host;
 use super::names::a_type;
 use super::{RhaiResultOf, callback, convert, options};
-use crate::attack::{Classifier, Norm};
+use crate::attack::Norm;
 use crate::data;
 use crate::nn::Model;
 use crate::report::picture::{Picture, Protocol, Terminal, draw};
@@ -516,8 +516,7 @@ pub mod functions {
         x_adv: Tensor,
         options: Map,
     ) -> RhaiResultOf<()> {
-        let logits = |x: &Tensor| callback::call(&context, &classifier, (x.clone(),));
-        let classifier = Classifier::new(logits);
+        let classifier = callback::classifier(&context, &classifier);
         let predict = |x: &Tensor| classifier.logits(x)?.argmax(1, false);
         compare(&context, predict, &x, &x_adv, options)
     }

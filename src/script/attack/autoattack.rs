@@ -1,7 +1,7 @@
 //! AutoAttack and its parts.
 
 use super::Attack;
-use crate::attack::{self, Apgd, ApgdT, AutoAttack, AutoAttackOptions, Classifier, Fab, Square};
+use crate::attack::{self, Apgd, ApgdT, AutoAttack, AutoAttackOptions, Fab, Square};
 use crate::nn::Model;
 use crate::script::{RhaiResultOf, callback, options};
 use crate::torch::Tensor;
@@ -178,7 +178,7 @@ pub mod functions {
         if own.values().all(|own| own.bind.is_none()) {
             return Ok(Attack::new(plain));
         }
-        let closures = own.values().flat_map(|own| own.closures.clone()).collect();
+        let closures = own.values().flat_map(|own| own.closures.to_vec()).collect();
         Ok(Attack::bound(plain, closures, move |context| {
             let own = own
                 .iter()
@@ -235,8 +235,8 @@ pub mod functions {
         y: Tensor,
     ) -> RhaiResultOf<Array> {
         let (attack, draws) = (attack.with(&context)?, attack::Draws::of_batch());
-        let logits = |x: &Tensor| callback::call(&context, &classifier, (x.clone(),));
-        let outcome = attack.perturb_in_stages(&Classifier::new(logits), &x, &y, &draws)?;
+        let classifier = callback::classifier(&context, &classifier);
+        let outcome = attack.perturb_in_stages(&classifier, &x, &y, &draws)?;
         let stages = outcome.robust_accuracy.into_iter();
         Ok(stages.map(stage).collect())
     }

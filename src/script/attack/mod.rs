@@ -27,7 +27,9 @@ pub struct Attack {
     /// Makes the attack whose closures run in the script that calls.
     bind: Option<Rc<Bind>>,
     /// Which closures these are.
-    closures: Vec<String>,
+    closures: Rc<[String]>,
+    /// What is likely not meant in it.
+    doubts: Rc<[String]>,
 }
 
 type Bind = dyn for<'c> Fn(&'c NativeCallContext<'c>) -> crate::Result<Rc<dyn attack::Attack + 'c>>;
@@ -35,9 +37,10 @@ type Bind = dyn for<'c> Fn(&'c NativeCallContext<'c>) -> crate::Result<Rc<dyn at
 impl Attack {
     fn new(attack: impl attack::Attack + 'static) -> Self {
         Attack {
+            doubts: attack::doubts(&attack).into(),
             plain: Rc::new(attack),
             bind: None,
-            closures: Vec::new(),
+            closures: Rc::default(),
         }
     }
 
@@ -49,9 +52,9 @@ impl Attack {
         + 'static,
     ) -> Self {
         Attack {
-            plain: Rc::new(plain),
             bind: Some(Rc::new(bind)),
-            closures,
+            closures: closures.into(),
+            ..Attack::new(plain)
         }
     }
 
@@ -61,7 +64,7 @@ impl Attack {
         &self,
         context: &'c NativeCallContext<'c>,
     ) -> crate::Result<Rc<dyn attack::Attack + 'c>> {
-        for doubt in attack::doubts(&*self.plain) {
+        for doubt in &*self.doubts {
             let warning = format!("{}: {doubt}", self.plain.name());
             Host::of(context).warn(&warning, context.call_position())?;
         }
@@ -82,7 +85,7 @@ impl Attack {
         if let Some(options) = options.as_object_mut() {
             options.insert("attack".to_owned(), self.plain.name().into());
             if !self.closures.is_empty() {
-                options.insert("closures".to_owned(), json!(self.closures));
+                options.insert("closures".to_owned(), json!(*self.closures));
             }
         }
         options
@@ -350,8 +353,8 @@ pub mod functions {
         y: Tensor,
     ) -> RhaiResultOf<Tensor> {
         let (attack, draws) = (attack.with(&context)?, Draws::of_batch());
-        let logits = |x: &Tensor| callback::call(&context, &classifier, (x.clone(),));
-        Ok(attack.perturb(&Classifier::new(logits), &x, &y, &draws)?)
+        let classifier = callback::classifier(&context, &classifier);
+        Ok(attack.perturb(&classifier, &x, &y, &draws)?)
     }
 
     /// Changed images, by a transformation that needs no classifier.
