@@ -211,6 +211,7 @@ mod tests {
         let gpu = |name: &str| cuda::Gpu {
             name: name.to_owned(),
             memory: 80 << 30,
+            capability: (9, 0),
         };
         info.driver = Some(Driver {
             cuda: "13.0".to_owned(),

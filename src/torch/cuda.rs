@@ -36,6 +36,8 @@ pub struct Gpu {
     pub name: String,
     /// Bytes of its memory.
     pub memory: u64,
+    /// Its compute capability, major and minor: 9 and 0 for an H100.
+    pub capability: (u32, u32),
 }
 
 /// The NVIDIA driver and its GPUs, those that `CUDA_VISIBLE_DEVICES` hides left out.
@@ -136,6 +138,9 @@ unsafe fn ask(driver: &Library) -> Option<Driver> {
     type Handle = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
     type Name = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
     type Memory = unsafe extern "C" fn(*mut usize, c_int) -> c_int;
+    type Attribute = unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int;
+    /// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` and `_MINOR`.
+    const CAPABILITY: [c_int; 2] = [75, 76];
 
     let succeeds = |status: c_int| (status == 0).then_some(());
     unsafe {
@@ -150,6 +155,7 @@ unsafe fn ask(driver: &Library) -> Option<Driver> {
         let handle_of = driver.get::<Handle>(b"cuDeviceGet\0").ok()?;
         let name_of = driver.get::<Name>(b"cuDeviceGetName\0").ok()?;
         let memory_of = driver.get::<Memory>(b"cuDeviceTotalMem_v2\0").ok()?;
+        let attribute_of = driver.get::<Attribute>(b"cuDeviceGetAttribute\0").ok()?;
 
         let mut gpus = Vec::new();
         for index in 0..count {
@@ -157,11 +163,16 @@ unsafe fn ask(driver: &Library) -> Option<Driver> {
             succeeds(handle_of(&mut handle, index))?;
             succeeds(name_of(name.as_mut_ptr(), 256, handle))?;
             succeeds(memory_of(&mut memory, handle))?;
+            let mut capability = [0; 2];
+            for (value, attribute) in capability.iter_mut().zip(CAPABILITY) {
+                succeeds(attribute_of(value, attribute, handle))?;
+            }
             name[255] = 0;
             let name = CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned();
             gpus.push(Gpu {
                 name,
                 memory: memory as u64,
+                capability: (capability[0].unsigned_abs(), capability[1].unsigned_abs()),
             });
         }
         let cuda = format!("{}.{}", version / 1000, version % 1000 / 10);
@@ -244,6 +255,10 @@ mod tests {
                 *bytes = (size_t)device << 30;
                 return 0;
             }
+            int cuDeviceGetAttribute(int *value, int attribute, int device) {
+                *value = attribute == 75 ? device + 1 : attribute - 76;
+                return 0;
+            }
             "#,
         )
         .unwrap();
@@ -256,6 +271,7 @@ mod tests {
         let gpu = |index: u64| Gpu {
             name: format!("Card {index}"),
             memory: index << 30,
+            capability: (index as u32 + 1, 0),
         };
         // SAFETY: the library above keeps to cuda.h.
         let driver = unsafe { ask(&Library::new(&library).unwrap()) };

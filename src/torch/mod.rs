@@ -17,6 +17,7 @@ mod index;
 pub mod install;
 mod math;
 mod passes;
+mod precision;
 mod random_state;
 mod reduce;
 pub mod safetensors;
@@ -34,6 +35,7 @@ pub use dtype::Dtype;
 pub use functional::{BatchNorm, Conv2d, DivergenceReduction, Reduction};
 pub use index::Index;
 pub use passes::{Passes, count_forward, forget_recorded, passes};
+pub use precision::Precision;
 pub use random_state::RandomState;
 pub use tensor::{Operand, Scalar, Tensor};
 
