@@ -1,6 +1,6 @@
 use crate::Result;
 use crate::nn::{Frozen, Model, Normalize};
-use crate::torch::{Dtype, Tensor};
+use crate::torch::{Dtype, Precision, Tensor};
 use std::cell::OnceCell;
 
 type Logits<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
@@ -52,7 +52,7 @@ impl<'a> Classifier<'a> {
             return Ok(None);
         };
         if self.frozen.get().is_none() {
-            let _ = self.frozen.set(model.frozen()?);
+            let _ = self.frozen.set(model.frozen(Precision::Float32)?);
         }
         Ok(self.frozen.get())
     }
