@@ -5,8 +5,8 @@ use super::compiled::{Compiled, Tape};
 use super::module::Module;
 use super::normalize::Normalize;
 use super::stateless::Reach;
-use crate::Result;
 use crate::torch::{self, Device, Dtype, Recorded, Tensor, no_grad};
+use crate::{Result, profile};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -194,7 +194,9 @@ impl Frozen {
 
     /// Logits `[n, outputs]` for pixels in [0, 1].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let logits = match self.compiled(x)? {
+        let compiled = self.compiled(x)?;
+        let _span = profile::forward(x.is_recorded());
+        let logits = match compiled {
             None => through(&self.steps, &self.first_input(x)?)?,
             Some(compiled) if x.is_recorded() => {
                 let z = no_grad(|| self.normalize.forward(&x.detach()?))?;

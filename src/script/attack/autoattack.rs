@@ -156,7 +156,8 @@ pub mod functions {
     /// - `steps` (default 100), `queries` (default 5000), `targets` (default 9): of the attacks
     ///   that have them; less than the default is not AutoAttack any more. In L1 `"standard"`
     ///   has five restarts of `"apgd-ce"` and at most five targets of `"apgd-t"`
-    /// - `keep_going`, `outputs`, `mode`: as for `apgd`; `precision`, too, but Square stays in float32
+    /// - `precision` (default `"float32"`): of all attacks but Square, which stays in float32
+    /// - `keep_going`, `outputs`, `mode`: as for `apgd`
     ///
     /// Errors: as for `apgd`; `attacks` without `"custom"` or the other way round; an attack that
     /// does not exist; a model with fewer than four outputs.
