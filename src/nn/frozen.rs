@@ -330,6 +330,45 @@ mod tests {
         Ok(())
     }
 
+    /// A copy is kept as long as the weights are what they were: through training steps, running
+    /// statistics, loading and moving, each alone.
+    #[test]
+    fn a_frozen_copy_follows_the_weights() -> Result<()> {
+        let _guard = generator();
+        let model = noisy_sequential()?;
+        let x = rand(&[2, 3, 16, 16], Like::default())?;
+        let agrees = |what: &str| -> Result<()> {
+            let fast = no_grad(|| model.frozen(Precision::Float32)?.forward(&x))?;
+            let own = no_grad(|| model.forward_in(&x, false))?;
+            assert!(fast.all_close(&own, 1e-4, 1e-4)?, "{what}");
+            Ok(())
+        };
+        agrees("at first")?;
+        let first = model.frozen(Precision::Float32)?;
+        assert!(Rc::ptr_eq(&first, &model.frozen(Precision::Float32)?));
+        no_grad(|| model.forward_in(&x, true))?;
+        assert!(!Rc::ptr_eq(&first, &model.frozen(Precision::Float32)?));
+        agrees("after a pass in train mode")?;
+        let options = serde_json::json!({ "lr": 0.1, "momentum": 0.9 });
+        let sgd = crate::train::Sgd::new(
+            model.parameters(),
+            serde_json::from_value(options).expect("these are its options"),
+        )?;
+        for _ in 0..2 {
+            sgd.step(&model.forward_in(&x, false)?.square()?.mean()?)?;
+            agrees("after a step")?;
+        }
+        model.to(Some(Dtype::BFloat16), None)?;
+        model.to(Some(Dtype::Float32), None)?;
+        agrees("after rounding to bfloat16")?;
+        model.in_dtype(Dtype::Float64, || Ok(()))?;
+        agrees("after a stay in float64")?;
+        for (_, weight) in model.parameters() {
+            weight.assign(&weight.mul(0.5)?)?;
+        }
+        agrees("after assigning")
+    }
+
     #[test]
     fn batch_norm_is_folded_in() -> Result<()> {
         let _guard = generator();

@@ -43,7 +43,7 @@ pub use packed::{Packed, PackedLinear, PackedTransposed};
 pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use precision::Precision;
 pub use random_state::RandomState;
-pub use tensor::{Operand, Scalar, Tensor};
+pub use tensor::{Operand, Scalar, Stamp, Tensor};
 
 /// Seeds libtorch's generators, on the CPU and on every GPU.
 pub fn manual_seed(seed: u64) {
