@@ -5,7 +5,7 @@ use super::compiled::{Compiled, Tape};
 use super::module::Module;
 use super::normalize::Normalize;
 use super::stateless::Reach;
-use crate::torch::{self, Device, Dtype, Recorded, Tensor, no_grad};
+use crate::torch::{self, Dtype, Recorded, Tensor, no_grad};
 use crate::{Result, profile};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,8 +17,8 @@ pub struct Frozen {
     pub(super) steps: Vec<Step>,
     /// What passes compute in.
     dtype: Dtype,
-    /// By the rows and columns of images; none where oneDNN is missing.
-    compiled: RefCell<HashMap<(i64, i64), Option<Rc<Compiled>>>>,
+    /// By the rows and columns of images.
+    compiled: RefCell<HashMap<(i64, i64), Rc<Compiled>>>,
 }
 
 pub(super) enum Step {
@@ -218,24 +218,23 @@ impl Frozen {
         Ok(logits)
     }
 
-    /// For images like `x`, on a processor and in single precision or less.
+    /// For images like `x`, in single precision.
     fn compiled(&self, x: &Tensor) -> Result<Option<Rc<Compiled>>> {
         let &[n, channels, height, width] = x.shape().as_slice() else {
             return Ok(None);
         };
-        if x.device() != Device::Cpu || x.dtype()? != Dtype::Float32 {
+        if x.dtype()? != Dtype::Float32 {
             return Ok(None);
         }
         let size = (height, width);
         if let Some(known) = self.compiled.borrow().get(&size) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
         let input = [n, channels, height, width];
-        let compiled = Compiled::new(&self.steps, input, self.dtype)
-            .ok()
-            .map(Rc::new);
+        let place = (self.dtype, x.device());
+        let compiled = Rc::new(Compiled::new(&self.steps, input, place)?);
         self.compiled.borrow_mut().insert(size, compiled.clone());
-        Ok(compiled)
+        Ok(Some(compiled))
     }
 }
 
