@@ -24,6 +24,7 @@ mod passes;
 mod precision;
 mod random_state;
 mod reduce;
+mod replay;
 pub mod safetensors;
 mod shape;
 mod steps;
@@ -43,6 +44,7 @@ pub use packed::{Packed, PackedLinear, PackedTransposed};
 pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use precision::Precision;
 pub use random_state::RandomState;
+pub use replay::Replay;
 pub use tensor::{Operand, Scalar, Stamp, Tensor};
 
 /// Seeds libtorch's generators, on the CPU and on every GPU.
