@@ -19,6 +19,7 @@ fn main() {
         "setup/libtorch.txt",
         "src/torch/native.cpp",
         "src/torch/steps.cpp",
+        "src/torch/training.cpp",
     ] {
         println!("cargo::rerun-if-changed={file}");
     }
@@ -40,6 +41,7 @@ fn main() {
         .flag(libtorch.parent().unwrap_or(&libtorch).join("include"))
         .file("src/torch/native.cpp")
         .file("src/torch/steps.cpp")
+        .file("src/torch/training.cpp")
         .compile("rhobust_native");
 }
 

@@ -21,6 +21,7 @@ mod precision;
 mod random_state;
 mod reduce;
 pub mod safetensors;
+mod sgd;
 mod shape;
 mod steps;
 mod stop;
@@ -37,6 +38,7 @@ pub use index::Index;
 pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use precision::Precision;
 pub use random_state::RandomState;
+pub use sgd::{SgdRates, sgd_step};
 pub use tensor::{Operand, Scalar, Tensor};
 
 /// Seeds libtorch's generators, on the CPU and on every GPU.
