@@ -3,6 +3,7 @@
 //! One [`Tensor`] of our own: it clones by sharing, returns `Result` everywhere (tch's
 //! fallible calls only) and turns libtorch's errors into one sentence with the shapes.
 
+mod autocast;
 pub mod autograd;
 mod create;
 pub mod cuda;
@@ -28,6 +29,7 @@ mod stop;
 mod tensor;
 mod version;
 
+pub use autocast::{autocast, precision, with_precision};
 pub use autograd::{GradState, NoGrad, no_grad, with_grad};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
 pub use create::{stack, zeros};

@@ -1,6 +1,7 @@
 // What training has of libtorch that tch does not pass on. No exception leaves a function of this
 // file.
 
+#include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/empty_strided.h>
@@ -9,6 +10,18 @@
 #include <cstring>
 #include <exception>
 #include <vector>
+
+// Whether matrix products of this thread on a device take bfloat16; returns whether they did.
+extern "C" bool rhobust_set_autocast(bool cuda, bool on) {
+    const auto device = cuda ? at::kCUDA : at::kCPU;
+    const bool before = at::autocast::is_autocast_enabled(device);
+    at::autocast::set_autocast_dtype(device, at::kBFloat16);
+    // A kept copy of a weight would be old after the next step, and would add up the gradients
+    // of several passes in bfloat16.
+    at::autocast::set_autocast_cache_enabled(false);
+    at::autocast::set_autocast_enabled(device, on);
+    return before;
+}
 
 namespace {
 
