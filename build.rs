@@ -18,6 +18,7 @@ const NATIVE: &[&str] = &[
     "src/torch/packed.cpp",
     "src/torch/replay.cpp",
     "src/torch/steps.cpp",
+    "src/torch/training.cpp",
 ];
 
 fn main() {

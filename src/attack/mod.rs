@@ -82,7 +82,7 @@ pub use uniform_noise::UniformNoise;
 use crate::Result;
 use crate::nn::{Model, Normalize};
 use crate::profile::{self, Work};
-use crate::torch::{Dtype, Tensor};
+use crate::torch::{Dtype, Precision, Tensor, with_precision};
 use serde::{Deserialize, Serialize};
 
 /// Something that changes images: an attack, or a transformation that needs no classifier.
@@ -169,10 +169,11 @@ fn in_mode<T>(
     attack: impl FnOnce(&Classifier) -> Result<T>,
 ) -> Result<T> {
     let _span = profile::span(Work::Attack);
-    match mode {
+    // What an attack computes in does not hang on who calls it.
+    with_precision(Precision::Float32, || match mode {
         Mode::Eval => attack(&Classifier::of(model, false)),
         Mode::Train => model.keeping_buffers(|| attack(&Classifier::of(model, true))),
-    }
+    })
 }
 
 /// A radius in the three units in use: `0.03 = 7.65/255 = 0.13 standard deviations`, the last

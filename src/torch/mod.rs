@@ -3,6 +3,7 @@
 //! One [`Tensor`] of our own: it clones by sharing, returns `Result` everywhere (tch's
 //! fallible calls only) and turns libtorch's errors into one sentence with the shapes.
 
+mod autocast;
 pub mod autograd;
 mod create;
 pub mod cuda;
@@ -26,12 +27,14 @@ mod random_state;
 mod reduce;
 mod replay;
 pub mod safetensors;
+mod sgd;
 mod shape;
 mod steps;
 mod stop;
 mod tensor;
 mod version;
 
+pub use autocast::{autocast, precision, with_precision};
 pub use autograd::{GradState, NoGrad, no_grad, with_grad};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
 pub use create::{stack, zeros};
@@ -45,6 +48,7 @@ pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use precision::Precision;
 pub use random_state::RandomState;
 pub use replay::Replay;
+pub use sgd::{SgdRates, sgd_step};
 pub use tensor::{Operand, Scalar, Stamp, Tensor};
 
 /// Seeds libtorch's generators, on the CPU and on every GPU.

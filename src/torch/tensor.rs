@@ -106,7 +106,7 @@ impl From<Tensor> for Operand {
 }
 
 /// A multi-dimensional array in libtorch. A clone shares the entries; nothing changes them
-/// in place but [`Tensor::assign`] and [`Tensor::scale_and_add_`], for parameters and buffers.
+/// in place but [`Tensor::assign`] and [`super::sgd_step`], for parameters and buffers.
 #[derive(Clone)]
 pub struct Tensor(pub(super) Rc<tch::Tensor>);
 
@@ -315,20 +315,6 @@ impl Tensor {
             .shallow_clone()
             .f_copy_(&source.0)
             .map_err(|error| self.failure("assign", &[source], &error))
-    }
-
-    /// self = factor * self + other, in place and outside of autograd.
-    pub fn scale_and_add_(&self, factor: f64, other: &Tensor) -> Result<()> {
-        let _guard = super::NoGrad::new();
-        let mut own = self.0.shallow_clone();
-        if factor != 1.0 {
-            let scaled = own.f_mul_scalar_(factor);
-            let _ = scaled.map_err(|error| self.failure("mul_", &[], &error))?;
-        }
-        let added = own.f_add_(&other.0);
-        added
-            .map(drop)
-            .map_err(|error| self.failure("add_", &[other], &error))
     }
 
     /// Replaces storage, dtype and device by those of `source`, keeping the identity that
