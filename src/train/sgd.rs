@@ -3,6 +3,7 @@
 //! w -= lr * (g + weight_decay * w + momentum * v). v starts as the first such gradient.
 
 use crate::Result;
+use crate::profile::{self, Work};
 use crate::report::thousands;
 use crate::torch::autograd::{gradients_where_used, with_zeros};
 use crate::torch::{SgdRates, Tensor, sgd_step};
@@ -116,6 +117,7 @@ impl Sgd {
         let all: Vec<&Tensor> = parameters.iter().chain(inputs).copied().collect();
         let mut gradients = gradients_where_used(loss, &all)?;
         // Read this late, it does not keep a GPU waiting between the two passes.
+        let _span = profile::span(Work::Update);
         let value = loss.item()?;
         ensure!(
             value.is_finite(),
