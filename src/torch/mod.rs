@@ -34,7 +34,7 @@ mod stop;
 mod tensor;
 mod version;
 
-pub use autocast::{autocast, precision, with_precision};
+pub use autocast::{autocast, is_autocast, precision, with_precision};
 pub use autograd::{GradState, NoGrad, no_grad, with_grad};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
 pub use create::{stack, zeros};
