@@ -10,6 +10,7 @@ use super::objective::{Loss, Outputs};
 use super::pgd::check_eps;
 use super::space::EpsSpace;
 use super::square::{Square, five_thousand, four_fifths};
+use super::stop::Stop;
 use super::survivors::{Found, Survivors};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode, Outcome, check_batch, describe};
@@ -70,7 +71,7 @@ pub struct AutoAttackOptions {
     #[serde(default)]
     pub outputs: Outputs,
     #[serde(default)]
-    pub keep_going: bool,
+    pub stop: Stop,
 }
 
 struct Stage<'a> {
@@ -158,7 +159,7 @@ impl AutoAttackOptions {
                 rho: three_quarters(),
                 mode: self.mode,
                 outputs: self.outputs,
-                keep_going: self.keep_going,
+                stop: self.stop,
             }),
             "fab" => Rc::new(self.fab(0, restarts)),
             "fab-t" => Rc::new(self.fab(self.targets, 1)),
@@ -190,7 +191,7 @@ impl AutoAttackOptions {
             rho: three_quarters(),
             mode: self.mode,
             outputs: self.outputs,
-            keep_going: self.keep_going,
+            stop: self.stop,
         }
     }
 
@@ -202,7 +203,7 @@ impl AutoAttackOptions {
             norm: self.norm,
             mode: self.mode,
             outputs: self.outputs,
-            keep_going: self.keep_going,
+            stop: self.stop,
             ..Fab::within(self.eps)
         }
     }
@@ -269,6 +270,10 @@ impl Attack for AutoAttack<'_> {
 
     fn mode(&self) -> Mode {
         self.options.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        true
     }
 
     fn options(&self) -> serde_json::Value {

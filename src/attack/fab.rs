@@ -11,6 +11,7 @@ use super::norm::Norm;
 use super::objective::{Outputs, column};
 use super::pgd::check_eps;
 use super::space::EpsSpace;
+use super::stop::Stop;
 use super::survivors::{Found, after, rows};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode};
@@ -45,9 +46,9 @@ pub struct Fab {
     pub mode: Mode,
     #[serde(default)]
     pub outputs: Outputs,
-    /// Looks for still smaller perturbations once one is within eps.
+    /// `Never` looks for still smaller perturbations once one is within eps.
     #[serde(default)]
-    pub keep_going: bool,
+    pub stop: Stop,
 }
 
 fn tenth() -> f64 {
@@ -82,7 +83,7 @@ impl Fab {
             beta: backward(),
             mode: Mode::default(),
             outputs: Outputs::default(),
-            keep_going: false,
+            stop: Stop::Broken,
         }
     }
 
@@ -156,7 +157,7 @@ impl Fab {
                 found.x_adv = found.x_adv.with_index(&at, images)?;
                 let broken = within.index_select(0, &hits)?;
                 found.broken = found.broken.with_index(&at, broken)?;
-                if !self.keep_going {
+                if self.stop == Stop::Broken {
                     let stay = rows(&within.logical_not()?)?;
                     places = places.index_select(0, &stay)?;
                     run = run.select(&stay)?;
@@ -307,13 +308,19 @@ fn lead_of(
     y: &Tensor,
     target: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
-    with_grad(|| {
-        let leaf = here.leaf()?;
-        let classes = victim.sight(&leaf)?.classes;
-        let lead = column(&classes, y)?.sub(column(&classes, target)?)?.neg()?;
-        let gradient = lead.sum()?.gradient(&leaf)?;
-        Ok((lead.detach()?, gradient))
-    })
+    let [lead, gradient] = victim.classifier.in_parts(here.dim(0)?, |part| {
+        let (y, target) = (part.of(y)?, part.of(target)?);
+        with_grad(|| {
+            let leaf = part.of(here)?.leaf()?;
+            let classes = victim.sight(&leaf)?.classes;
+            let lead = column(&classes, &y)?
+                .sub(column(&classes, &target)?)?
+                .neg()?;
+            let gradient = lead.sum()?.gradient(&leaf)?;
+            Ok([lead.detach()?, gradient])
+        })
+    })?;
+    Ok((lead, gradient))
 }
 
 impl Attack for Fab {
@@ -354,6 +361,10 @@ impl Attack for Fab {
 
     fn mode(&self) -> Mode {
         self.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        true
     }
 
     fn options(&self) -> serde_json::Value {

@@ -3,10 +3,9 @@
 use super::Classifier;
 use super::objective::{Loss, Outputs};
 use super::space::Bounds;
-use super::worst::Run;
 use crate::Result;
 use crate::nn::{Normalize, class_logits};
-use crate::torch::{DivergenceReduction, Tensor, no_grad};
+use crate::torch::{DivergenceReduction, Tensor, no_grad, with_grad};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +42,8 @@ impl From<Loss> for Objective {
     }
 }
 
-/// Images are in the space of eps, from which `transform` comes back.
+/// Images are in the space of eps, from which `transform` comes back. Each tensor has a row for
+/// every image.
 pub struct Landscape<'a> {
     pub classifier: &'a Classifier<'a>,
     /// The label whose loss is ascended.
@@ -61,6 +61,27 @@ enum Height {
     Label(Loss),
     /// From these probabilities, `[n, outputs]`.
     Divergence(Tensor),
+}
+
+/// What is seen of the images at some place of the landscape.
+pub struct View {
+    /// The logits of the classes, `[n, classes]`.
+    pub classes: Tensor,
+    /// Where the attack has succeeded, bool `[n]`: a success is a changed class, whatever other
+    /// outputs the attacker sees.
+    pub success: Tensor,
+    /// What the attack ascends, `[n]`: high is good for the attacker.
+    pub height: Tensor,
+}
+
+impl View {
+    pub fn select(&self, rows: &Tensor) -> Result<Self> {
+        Ok(View {
+            classes: self.classes.index_select(0, rows)?,
+            success: self.success.index_select(0, rows)?,
+            height: self.height.index_select(0, rows)?,
+        })
+    }
 }
 
 impl<'a> Landscape<'a> {
@@ -89,49 +110,87 @@ impl<'a> Landscape<'a> {
         })
     }
 
-    /// The gradient at `z`, the mean of `passes` of them.
-    pub fn slope(&self, z: &Tensor, passes: i64) -> Result<Tensor> {
-        let leaf = z.leaf()?;
-        let pass = || {
-            self.each(&self.logits(&leaf)?)?
-                .sum()?
-                .gradient(&leaf)?
-                .detach()
-        };
-        let mut sum = pass()?;
-        for _ in 1..passes {
-            sum = sum.add(pass()?)?;
-        }
-        match passes {
-            1 => Ok(sum),
-            passes => sum.div(passes as f64),
-        }
+    /// The landscape of the rows that `of` takes.
+    fn rows(&self, of: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Landscape<'a>> {
+        Ok(Landscape {
+            classifier: self.classifier,
+            label: of(&self.label)?,
+            class: of(&self.class)?,
+            outputs: self.outputs,
+            targeted: self.targeted,
+            bounds: self.bounds.clone(),
+            transform: self.transform.clone(),
+            height: match &self.height {
+                Height::Label(loss) => Height::Label(*loss),
+                Height::Divergence(clean) => Height::Divergence(of(clean)?),
+            },
+        })
     }
 
-    /// What a run came to.
-    pub fn judge(&self, images: Tensor) -> Result<Run> {
-        no_grad(|| {
-            let logits = self.logits(&images)?;
-            // A success is a changed class, whatever other outputs the attacker sees.
-            let classes = class_logits(&logits, self.classifier.classes)?;
-            let hit = classes.argmax(1, false)?.eq(&self.class)?;
-            Ok(Run {
-                images,
-                success: match self.targeted {
-                    true => hit,
-                    false => hit.logical_not()?,
-                },
-                loss: self.each(&logits)?,
+    pub fn select(&self, rows: &Tensor) -> Result<Landscape<'a>> {
+        self.rows(|all| all.index_select(0, rows))
+    }
+
+    /// The gradient at `z`, the mean of `passes` of them, and all logits of the last pass.
+    pub fn slope(&self, z: &Tensor, passes: i64) -> Result<(Tensor, Tensor)> {
+        let [mut sum, mut logits] = self.gradient(z)?;
+        for _ in 1..passes {
+            let [gradient, last] = self.gradient(z)?;
+            (sum, logits) = (sum.add(gradient)?, last);
+        }
+        if passes > 1 {
+            sum = sum.div(passes as f64)?;
+        }
+        Ok((sum, logits))
+    }
+
+    fn gradient(&self, z: &Tensor) -> Result<[Tensor; 2]> {
+        self.classifier.in_parts(z.dim(0)?, |part| {
+            let here = self.rows(|all| part.of(all))?;
+            with_grad(|| {
+                let leaf = part.of(z)?.leaf()?;
+                let logits = here.logits(&leaf)?;
+                let seen = here.seen(&logits)?;
+                let gradient = here.each(&seen)?.sum()?.gradient(&leaf)?;
+                Ok([gradient.detach()?, logits.detach()?])
             })
         })
     }
 
-    fn logits(&self, z: &Tensor) -> Result<Tensor> {
-        self.outputs
-            .of(self.classifier, &self.transform.inverse(z)?)
+    /// What is seen at `z`.
+    pub fn look(&self, z: &Tensor) -> Result<View> {
+        self.look_at(&self.transform.inverse(z)?)
     }
 
-    /// What the attack ascends, for each image: high is good for the attacker.
+    /// The same at pixels.
+    pub fn look_at(&self, x: &Tensor) -> Result<View> {
+        no_grad(|| self.view(&self.classifier.logits(x)?))
+    }
+
+    /// What these logits, all of them, come to.
+    pub fn view(&self, logits: &Tensor) -> Result<View> {
+        let classes = class_logits(logits, self.classifier.classes)?;
+        let hit = classes.argmax(1, false)?.eq(&self.class)?;
+        Ok(View {
+            success: match self.targeted {
+                true => hit,
+                false => hit.logical_not()?,
+            },
+            height: self.each(&self.seen(logits)?)?,
+            classes,
+        })
+    }
+
+    fn logits(&self, z: &Tensor) -> Result<Tensor> {
+        self.classifier.logits(&self.transform.inverse(z)?)
+    }
+
+    /// Those that the attacker sees.
+    fn seen(&self, logits: &Tensor) -> Result<Tensor> {
+        self.outputs.among(logits, self.classifier)
+    }
+
+    /// What the attack ascends, for each image.
     fn each(&self, logits: &Tensor) -> Result<Tensor> {
         match &self.height {
             Height::Divergence(clean) => logits
@@ -149,7 +208,11 @@ impl<'a> Landscape<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
+    use crate::nn::{BatchNorm2d, Conv2d, Linear, Model, Module, Sequential, Stateless};
+    use crate::torch::{self, Dtype, Like, generator, rand};
     use std::cell::Cell;
+    use std::rc::Rc;
 
     fn landscape<'a>(classifier: &'a Classifier, loss: Objective) -> Result<Landscape<'a>> {
         let x = Tensor::from_f64(&[0.25, 0.5], &[1, 2])?;
@@ -171,8 +234,71 @@ mod tests {
             x.mul(if turn.get() % 2 == 1 { 1.0 } else { 3.0 })
         });
         let z = Tensor::from_f64(&[0.25, 0.5], &[1, 2])?;
-        let slope = landscape(&classifier, Objective::Margin)?.slope(&z, 4)?;
+        let (slope, _) = landscape(&classifier, Objective::Margin)?.slope(&z, 4)?;
         assert_eq!(slope.to_vec_f64()?, [-2.0, 2.0]);
+        Ok(())
+    }
+
+    /// Convolutions, batch norm in eval mode and a head, in float64.
+    fn network() -> Result<Model> {
+        let like = Like::default();
+        let geometry = torch::Conv2d {
+            stride: 1,
+            padding: 1,
+            dilation: 1,
+            groups: 1,
+        };
+        let layers: Vec<(String, Rc<dyn Module>)> = vec![
+            ("0".into(), Rc::new(Conv2d::new(3, 4, 3, geometry, true)?)),
+            ("1".into(), Rc::new(BatchNorm2d::new(4)?)),
+            ("2".into(), Rc::new(Stateless::tanh())),
+            ("3".into(), Rc::new(Stateless::flatten())),
+            ("4".into(), Rc::new(Linear::new(144, 5, true)?)),
+        ];
+        let network = Rc::new(Sequential::new(layers)?);
+        let model = Model::new("Sequential", network, Normalize::named("cifar10")?, None);
+        for (_, entry) in model.entries() {
+            let tensor = entry.tensor();
+            tensor.assign(&rand(&tensor.shape(), like)?.sub(0.3)?.abs()?.add(0.1)?)?;
+        }
+        model.to(Some(Dtype::Float64), None)?;
+        Ok(model)
+    }
+
+    /// What passes of a few images give, wanted or forced, is what one pass of all gives.
+    #[test]
+    fn parts_have_the_gradient_of_the_whole() -> Result<()> {
+        let _guard = generator();
+        torch::manual_seed(5);
+        let model = network()?;
+        let x = rand(&[11, 3, 6, 6], Like::default())?.to_dtype(Dtype::Float64)?;
+        let y = model.predict(&x)?;
+        let z = x.add(0.01)?;
+        let crowded = Classifier::new(|x| match x.shape()[0] {
+            n if n > 2 => Err(Error::OutOfMemory("no room".into())),
+            _ => model.forward_in(x, false),
+        });
+        let whole = Classifier::of(&model, false);
+        let parts = Classifier::of(&model, false).in_passes_of(Some(4));
+        for objective in [Objective::CrossEntropy, Objective::Kl] {
+            let slope = |classifier: &Classifier| {
+                let landscape = Landscape::new(
+                    classifier,
+                    (objective, Outputs::Class, false),
+                    (&x, y.clone(), &y),
+                    (Normalize::none(), Bounds::None),
+                )?;
+                landscape.slope(&z, 1)
+            };
+            let (gradient, logits) = slope(&whole)?;
+            assert!(gradient.abs()?.amax()?.item()? > 1e-3);
+            for other in [&parts, &crowded] {
+                let (same, seen) = slope(other)?;
+                // Sums over other batches are taken in another order.
+                assert!(same.all_close(&gradient, 0.0, 1e-12)?, "{objective:?}");
+                assert!(seen.all_close(&logits, 0.0, 1e-12)?, "{objective:?}");
+            }
+        }
         Ok(())
     }
 
@@ -182,15 +308,15 @@ mod tests {
         let classifier = Classifier::new(|x| Ok(x.clone()));
         let landscape = landscape(&classifier, Objective::Kl)?;
         let clean = Tensor::from_f64(&[0.25, 0.5], &[1, 2])?;
-        assert!(landscape.judge(clean.clone())?.loss.item()?.abs() < 1e-15);
-        assert!(landscape.slope(&clean, 1)?.abs()?.amax()?.item()? < 1e-15);
+        assert!(landscape.look(&clean)?.height.item()?.abs() < 1e-15);
+        assert!(landscape.slope(&clean, 1)?.0.abs()?.amax()?.item()? < 1e-15);
         let z = Tensor::from_f64(&[0.75, 0.0], &[1, 2])?;
         let share = |difference: f64| 1.0 / (1.0 + difference.exp());
         let (p, q) = (share(0.25), share(-0.75));
         let expected = p * (p / q).ln() + (1.0 - p) * ((1.0 - p) / (1.0 - q)).ln();
-        assert!((landscape.judge(z.clone())?.loss.item()? - expected).abs() < 1e-15);
+        assert!((landscape.look(&z)?.height.item()? - expected).abs() < 1e-15);
         // Its derivative with respect to a logit is q - p.
-        let slope = landscape.slope(&z, 1)?.to_vec_f64()?;
+        let slope = landscape.slope(&z, 1)?.0.to_vec_f64()?;
         assert!((slope[0] - (q - p)).abs() < 1e-15 && (slope[1] + (q - p)).abs() < 1e-15);
         Ok(())
     }

@@ -86,10 +86,14 @@ pub enum Outputs {
 
 impl Outputs {
     pub fn of(self, classifier: &Classifier, x: &Tensor) -> Result<Tensor> {
-        let logits = classifier.logits(x)?;
+        self.among(&classifier.logits(x)?, classifier)
+    }
+
+    /// Of all logits of `classifier`.
+    pub fn among(self, logits: &Tensor, classifier: &Classifier) -> Result<Tensor> {
         match self {
-            Outputs::Class => class_logits(&logits, classifier.classes),
-            Outputs::All => Ok(logits),
+            Outputs::Class => class_logits(logits, classifier.classes),
+            Outputs::All => Ok(logits.clone()),
         }
     }
 }

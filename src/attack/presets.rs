@@ -7,6 +7,7 @@ use super::objective::{Labels, Outputs};
 use super::pgd::{Convention, Pgd, PgdOptions};
 use super::space::{Clip, EpsSpace};
 use super::start::Start;
+use super::stop::Stop;
 use crate::Result;
 use serde::Deserialize;
 
@@ -45,6 +46,8 @@ pub struct PresetOptions {
     loss: Option<Objective>,
     decay: Option<f64>,
     eot: Option<i64>,
+    #[serde(default = "Stop::never")]
+    stop: Stop,
     random_start: Option<bool>,
     restarts: Option<i64>,
     #[serde(default)]
@@ -55,7 +58,7 @@ pub struct PresetOptions {
     outputs: Option<Outputs>,
 }
 
-const OF_ALL: [&str; 8] = [
+const OF_ALL: [&str; 9] = [
     "eps",
     "steps",
     "step_size",
@@ -64,6 +67,7 @@ const OF_ALL: [&str; 8] = [
     "clip",
     "outputs",
     "mode",
+    "stop",
 ];
 
 fn ten() -> i64 {
@@ -104,6 +108,7 @@ impl Preset {
             decay: options.decay.unwrap_or(f64::from(has_momentum)),
             look_ahead: self == Preset::Nifgsm,
             eot: options.eot.unwrap_or(eot),
+            stop: options.stop,
             convention: Convention::Pixel,
             mode: options.mode,
             eps_space: options.eps_space,
