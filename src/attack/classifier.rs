@@ -1,6 +1,6 @@
 use crate::Result;
 use crate::nn::{Frozen, Model, Normalize, Part, Room};
-use crate::torch::{Dtype, Tensor};
+use crate::torch::{Dtype, Precision, Tensor};
 use std::cell::OnceCell;
 use std::rc::Rc;
 
@@ -68,7 +68,7 @@ impl<'a> Classifier<'a> {
             return Ok(None);
         };
         if self.frozen.get().is_none() {
-            let _ = self.frozen.set(model.frozen()?);
+            let _ = self.frozen.set(model.frozen(Precision::Float32)?);
         }
         Ok(self.frozen.get())
     }

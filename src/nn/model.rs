@@ -5,7 +5,7 @@ use super::room::Room;
 use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
 use crate::Result;
-use crate::torch::{self, Device, Dtype, Tensor, no_grad};
+use crate::torch::{self, Device, Dtype, Precision, Tensor, no_grad};
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
@@ -120,8 +120,9 @@ impl Model {
     }
 
     /// The network for many passes in eval mode, with the weights of now.
-    pub fn frozen(&self) -> Result<Frozen> {
-        Frozen::new(&self.0.network, self.0.normalize.clone())
+    pub fn frozen(&self, precision: Precision) -> Result<Frozen> {
+        let dtype = precision.dtype(self.dtype()?, self.device());
+        Frozen::new(&self.0.network, self.0.normalize.clone(), dtype)
     }
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.
