@@ -91,8 +91,10 @@ pub mod functions {
     ///
     /// - `eps`: in pixels of [0, 1]
     /// - `decay`, `steps`, `step_size`, `norm`, `targeted`, `loss`, `stop`, `eps_space`, `clip`,
-    ///   `label`, `outputs`, `mode`: as for `mifgsm`; with `stop: "broken"` each step takes a pass
-    ///   more, since the gradient is taken elsewhere than at the image
+    ///   `label`, `outputs`, `mode`: as for `mifgsm`
+    ///
+    /// With `stop: "broken"` each step takes a pass more: the gradient is taken elsewhere than at
+    /// the image.
     ///
     /// As in torchattacks, each gradient is divided by its mean absolute value; the paper divides
     /// by the sum, so it looks less far ahead.
@@ -111,8 +113,8 @@ pub mod functions {
     }
 
     /// PGD away from the clean prediction, as a value: the inner attack of TRADES. It ascends the
-    /// Kullback-Leibler divergence, so `y` says no more than which of several `restarts` is kept and what is
-    /// broken.
+    /// Kullback-Leibler divergence, so `y` says no more than which of several `restarts` is kept and
+    /// what is broken.
     ///
     /// - `eps`: in pixels of [0, 1]
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
@@ -142,8 +144,9 @@ pub mod functions {
     /// - `random_start` (default true): begin at a random point of the ball
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
     /// - `steps`, `step_size`, `norm`, `targeted`, `loss`, `stop`, `eps_space`, `clip`, `label`,
-    ///   `outputs`, `mode`: as for `bim`; with `stop: "broken"` the last of the passes of a step
-    ///   tells whether an image is broken
+    ///   `outputs`, `mode`: as for `bim`
+    ///
+    /// With `stop: "broken"` the last of the passes of a step tells whether an image is broken.
     ///
     /// Source: Athalye et al. 2018, <https://arxiv.org/abs/1802.00420>, section 4.2.
     ///

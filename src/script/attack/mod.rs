@@ -176,15 +176,11 @@ pub mod functions {
     /// let x = rand([2, 3, 8, 8]);
     /// let x_adv = attack.perturb(model, x, tensor([3, 5]));
     /// assert((x_adv - x).abs().max().item() <= px(8) + 1e-6);
-    /// ```
     ///
-    /// ```rhai
     /// // What is wrong from the beginning stays as it is.
-    /// let w = tensor([[1.0, -1.0], [-1.0, 1.0]]);
-    /// let x = tensor([[0.5, 0.4], [0.4, 0.5]]);
-    /// let attack = pgd(#{ eps: 0.1, steps: 10, stop: "broken" });
-    /// let x_adv = attack.perturb(|x| x.matmul(w), x, tensor([0, 0]));
-    /// assert(x_adv[1].equal(x[1]) && x_adv[0][1].item() > x_adv[0][0].item());
+    /// let quick = pgd(#{ eps: px(8), steps: 10, stop: "broken" });
+    /// let wrong = (model.predict(x) + 1) % 10;
+    /// assert(quick.perturb(model, x, wrong).equal(x));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn pgd(options: Map) -> RhaiResultOf<Attack> {
