@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 mod version;
 
 const NATIVE: &[&str] = &[
-    "src/torch/convolution.cpp",
     "src/torch/native.cpp",
     "src/torch/node.cpp",
+    "src/torch/packed.cpp",
     "src/torch/steps.cpp",
 ];
 

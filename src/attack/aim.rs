@@ -6,7 +6,7 @@ use super::victim::{Sight, Victim};
 use super::worst::Run;
 use crate::Result;
 use crate::nn::Part;
-use crate::torch::{Tensor, no_grad, with_grad};
+use crate::torch::{Precision, Tensor, no_grad, with_grad};
 
 /// Away from the class `y`, or towards it.
 pub struct Aim<'a> {
@@ -26,6 +26,7 @@ impl<'a> Aim<'a> {
             victim: Victim {
                 classifier,
                 outputs,
+                precision: Precision::Float32,
             },
             y: y.clone(),
             targeted,
@@ -52,6 +53,7 @@ impl<'a> Aim<'a> {
         let Victim {
             classifier,
             outputs,
+            ..
         } = self.victim;
         Aim::new(classifier, outputs, y, self.targeted)
     }

@@ -4,13 +4,13 @@
 use super::ascent::{Ascent, Goal};
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
-use super::pgd::check_eps;
+use super::pgd::{check_eps, check_precision};
 use super::space::EpsSpace;
 use super::stop::Stop;
 use super::survivors::{Found, after};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode, sparse_ascent};
-use crate::torch::Tensor;
+use crate::torch::{Precision, Tensor};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct Apgd {
     pub rho: f64,
     #[serde(default)]
     pub mode: Mode,
+    /// Of the passes of the search.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub outputs: Outputs,
     /// With `Never` an example goes on after its first success, and its last one is returned.
@@ -62,6 +65,7 @@ impl Apgd {
 
     pub(super) fn check_as(&self, what: &str) -> Result<()> {
         check_eps(what, self.eps, self.norm, EpsSpace::Pixel)?;
+        check_precision(what, self.precision, self.mode)?;
         check_count(what, "steps", self.steps)?;
         check_count(what, "restarts", self.restarts)?;
         check_count(what, "eot", self.eot)?;
@@ -147,6 +151,7 @@ impl Attack for Apgd {
         let victim = Victim {
             classifier,
             outputs: self.outputs,
+            precision: self.precision,
         };
         after("apgd", self.eps, &victim, (x, y), |survivors| {
             for _ in 0..self.restarts {

@@ -1,5 +1,6 @@
 //! PGD that is done with an image as soon as it is broken: at the clean image, or after any step.
 
+use super::ascent::laid_out;
 use super::landscape::{Landscape, View};
 use super::momentum::Momentum;
 use super::pgd::Pgd;
@@ -16,7 +17,7 @@ pub fn chase(
     z: &Tensor,
     draws: &Draws,
 ) -> Result<Seen> {
-    let clean = landscape.look_at(x)?;
+    let clean = landscape.confirmed(x, landscape.glance_at(x)?)?;
     let mut found = Found {
         height: clean.height.zeros_like()?.add(f64::NEG_INFINITY)?,
         broken: clean.success,
@@ -33,13 +34,25 @@ pub fn chase(
         // Drawn for all images, so that it does not depend on which are left.
         let start = pgd.start(landscape, z, draws)?;
         let chased = Chased {
-            z: z.index_select(0, &left)?,
+            z: laid_out(z)?.index_select(0, &left)?,
             z_adv: start.index_select(0, &left)?,
             landscape: landscape.select(&left)?,
             momentum: Momentum::new(pgd.decay),
             places: left,
         };
         run(pgd, chased, &mut found)?;
+    }
+    if landscape.has_stand_in()? {
+        // What the classifier itself gets wrong from the beginning is no success of a defence.
+        let left = rows(&found.broken.logical_not()?)?;
+        let clean = x.index_select(0, &left)?;
+        let view = landscape.select(&left)?.look_at(&clean)?;
+        let wrong = rows(&view.success)?;
+        found.offer(
+            &left.index_select(0, &wrong)?,
+            &clean.index_select(0, &wrong)?,
+            &view.select(&wrong)?,
+        )?;
     }
     Ok(found.seen)
 }
@@ -50,14 +63,18 @@ fn run(pgd: &Pgd, mut chased: Chased, found: &mut Found) -> Result<()> {
         interrupt::check()?;
         let place = pgd.place(&chased.momentum, &chased.z_adv)?;
         let (mut gradient, logits) = chased.landscape.slope(&place, pgd.eot)?;
+        let x_adv = chased.pixels()?;
         let view = match pgd.look_ahead {
             // The gradient was taken elsewhere.
-            true => chased.landscape.look(&chased.z_adv)?,
+            true => chased.landscape.glance_at(&x_adv)?,
             false => chased.landscape.view(&logits)?,
         };
+        let view = chased.landscape.confirmed(&x_adv, view)?;
         let hits = rows(&view.success)?;
         if hits.numel() > 0 {
-            found.offer(&chased.select(&hits)?, &view.select(&hits)?)?;
+            let images = x_adv.index_select(0, &hits)?;
+            let places = chased.places.index_select(0, &hits)?;
+            found.offer(&places, &images, &view.select(&hits)?)?;
             let stay = rows(&view.success.logical_not()?)?;
             (chased, gradient) = (chased.select(&stay)?, gradient.index_select(0, &stay)?);
         }
@@ -67,8 +84,9 @@ fn run(pgd: &Pgd, mut chased: Chased, found: &mut Found) -> Result<()> {
         let images = (&chased.z, &chased.z_adv);
         chased.z_adv = pgd.step(&chased.landscape, &mut chased.momentum, images, gradient)?;
     }
-    let view = chased.landscape.look(&chased.z_adv)?;
-    found.offer(&chased, &view)
+    let x_adv = chased.pixels()?;
+    let view = chased.landscape.look_at(&x_adv)?;
+    found.offer(&chased.places, &x_adv, &view)
 }
 
 /// The images that are not broken yet. Each tensor has a row for every one of them.
@@ -82,6 +100,10 @@ struct Chased<'a> {
 }
 
 impl<'a> Chased<'a> {
+    fn pixels(&self) -> Result<Tensor> {
+        self.landscape.transform.inverse(&self.z_adv)
+    }
+
     fn select(&self, rows: &Tensor) -> Result<Chased<'a>> {
         Ok(Chased {
             places: self.places.index_select(0, rows)?,
@@ -102,16 +124,16 @@ struct Found {
 }
 
 impl Found {
-    fn offer(&mut self, chased: &Chased, view: &View) -> Result<()> {
-        let known = self.height.index_select(0, &chased.places)?;
-        let better = view.height.gt(&known)?.logical_or(&view.success)?;
-        let better = rows(&better)?;
-        let at = [Index::Tensor(chased.places.index_select(0, &better)?)];
+    /// Keeps those of `images`, at these places of the batch, that are better than what was found.
+    fn offer(&mut self, places: &Tensor, images: &Tensor, view: &View) -> Result<()> {
+        let known = self.height.index_select(0, places)?;
+        let worse = view.height.le(&known)?;
+        let better = rows(&view.success.logical_or(&worse.logical_not()?)?)?;
         let of = |all: &Tensor| all.index_select(0, &better);
-        let images = chased.landscape.transform.inverse(&of(&chased.z_adv)?)?;
+        let at = [Index::Tensor(of(places)?)];
         let Seen { x_adv, classes } = &self.seen;
         self.seen = Seen {
-            x_adv: x_adv.with_index(&at, images)?,
+            x_adv: x_adv.with_index(&at, of(images)?)?,
             classes: classes.with_index(&at, of(&view.classes)?)?,
         };
         self.broken = self.broken.with_index(&at, of(&view.success)?)?;
@@ -124,6 +146,7 @@ impl Found {
 mod tests {
     use super::super::{Attack, Classifier};
     use super::*;
+    use crate::nn::testing::noisy_resnet;
     use crate::nn::{Linear, Model, Module, Normalize, Sequential, Stateless};
     use crate::torch::{Dtype, Like, cat, generator, manual_seed, passes, rand, randn};
     use serde_json::{Value, json};
@@ -296,6 +319,39 @@ mod tests {
         );
         let gradients = looks.iter().map(|&looks| looks.min(STEPS as u64));
         assert_eq!(after.backward - before.backward, gradients.sum::<u64>());
+        Ok(())
+    }
+
+    /// A search in bfloat16 finds something else; what counts, the model itself says.
+    #[test]
+    fn what_a_stand_in_finds_is_confirmed() -> Result<()> {
+        let _guard = generator();
+        manual_seed(8);
+        let model = noisy_resnet()?;
+        let x = rand(&[40, 3, 12, 12], Like::default())?;
+        // The class that leads least: where that is, the two that compute may differ.
+        let logits = model.class_logits_of(5, &x)?;
+        let y = logits.topk(2, 1, true)?.1.select(1, 1)?;
+        let y = cat(
+            &[y.narrow(0, 0, 10)?, model.predict(&x)?.narrow(0, 10, 30)?],
+            0,
+        )?;
+        let found = |stop: &str| {
+            let small = json!({ "precision": "bfloat16", "eps": 0.06, "step_size": 0.02 });
+            attacked(&pgd(&small, stop, STEPS), &model, &x, &y)
+        };
+        let (last, any) = (found("never")?, found("broken")?);
+        let wrong = |images: &Tensor| model.predict(images)?.ne(&y);
+        let claimed = any.classes.argmax(1, false)?.ne(&y)?;
+        assert!(claimed.equal(&wrong(&any.x_adv)?)?);
+        for images in [&x, &last.x_adv] {
+            let missed = wrong(images)?.logical_and(&claimed.logical_not()?)?;
+            assert_eq!(missed.count_nonzero()?, 0);
+        }
+        let count = claimed.count_nonzero()?;
+        assert!(count > 10 && count < 40, "{count}");
+        let logits = model.class_logits_of(5, &any.x_adv)?;
+        assert!(any.classes.all_close(&logits, 1e-5, 1e-5)?);
         Ok(())
     }
 

@@ -13,9 +13,10 @@ pub struct Classifier<'a> {
     pub classes: Option<i64>,
     /// What the function does to pixels first, where that is known.
     pub normalize: Option<Normalize>,
-    /// The model whose function this is in eval mode, and what came of freezing it.
+    /// The model whose function this is in eval mode, and what came of freezing it: for passes in
+    /// its own dtype and in bfloat16.
     model: Option<&'a Model>,
-    frozen: OnceCell<Frozen>,
+    frozen: [OnceCell<Frozen>; 2],
     /// How many images go through it at once; `None` where all of a batch must, because what is
     /// said of an image depends on the others.
     room: Option<Rc<Room>>,
@@ -30,7 +31,7 @@ impl<'a> Classifier<'a> {
             classes: None,
             normalize: None,
             model: None,
-            frozen: OnceCell::new(),
+            frozen: Default::default(),
             room: Some(Rc::default()),
             at_once: None,
         }
@@ -43,7 +44,7 @@ impl<'a> Classifier<'a> {
             classes: model.classes(),
             normalize: Some(model.normalize().clone()),
             model: (!training).then_some(model),
-            frozen: OnceCell::new(),
+            frozen: Default::default(),
             // Statistics of a batch are those of all its images.
             room: (!training).then(|| model.room().clone()),
             at_once: None,
@@ -55,22 +56,40 @@ impl<'a> Classifier<'a> {
         Classifier { at_once, ..self }
     }
 
-    /// The same function up to low-order bits, at less cost, where the weights are known and of at
-    /// least single precision. It is
-    /// made once: the weights must stay as they are.
-    pub fn frozen(&self) -> Result<Option<&Frozen>> {
-        // Folded into weights of half precision, batch norm would change more than the last bits.
-        let exact = |model: &&Model| {
-            let dtype = model.dtype();
-            dtype.is_ok_and(|it| matches!(it, Dtype::Float32 | Dtype::Float64))
-        };
-        let Some(model) = self.model.filter(exact) else {
+    /// The same function up to low-order bits, or in bfloat16, at less cost, where the weights are
+    /// known and of at least single precision. It is made once: the weights must stay as they are.
+    pub fn frozen(&self, precision: Precision) -> Result<Option<&Frozen>> {
+        let Some(model) = self.model else {
             return Ok(None);
         };
-        if self.frozen.get().is_none() {
-            let _ = self.frozen.set(model.frozen(Precision::Float32)?);
+        let own = model.dtype()?;
+        // Folded into weights of half precision, batch norm would change more than the last bits.
+        if !matches!(own, Dtype::Float32 | Dtype::Float64) {
+            return Ok(None);
         }
-        Ok(self.frozen.get())
+        let lowered = precision.dtype(own, model.device()) != own;
+        let frozen = &self.frozen[usize::from(lowered)];
+        if frozen.get().is_none() {
+            let _ = frozen.set(model.frozen(precision)?);
+        }
+        Ok(frozen.get())
+    }
+
+    /// What a search looks at instead of the function itself, where a precision below float32 is
+    /// allowed. What is found counts by [`Self::logits`].
+    pub fn stand_in(&self, precision: Precision) -> Result<Option<&Frozen>> {
+        match precision {
+            Precision::Float32 => Ok(None),
+            lower => self.frozen(lower),
+        }
+    }
+
+    /// The logits that a search looks at.
+    pub fn searched(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
+        match self.stand_in(precision)? {
+            Some(frozen) => self.through(x, |x| frozen.forward(x)),
+            None => self.logits(x),
+        }
     }
 
     /// What `pass` gives for the parts of a batch of `n` images that go through at once, put

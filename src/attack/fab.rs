@@ -9,13 +9,13 @@ use super::ascent::laid_out;
 use super::hyperplane::step_onto;
 use super::norm::Norm;
 use super::objective::{Outputs, column};
-use super::pgd::check_eps;
+use super::pgd::{check_eps, check_precision};
 use super::space::EpsSpace;
 use super::stop::Stop;
 use super::survivors::{Found, after, rows};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode};
-use crate::torch::{Index, Tensor, cat, no_grad, with_grad};
+use crate::torch::{Index, Precision, Tensor, cat, no_grad, with_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,9 @@ pub struct Fab {
     pub beta: f64,
     #[serde(default)]
     pub mode: Mode,
+    /// Of the passes of the search.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub outputs: Outputs,
     /// `Never` looks for still smaller perturbations once one is within eps.
@@ -82,6 +85,7 @@ impl Fab {
             eta: overshoot(),
             beta: backward(),
             mode: Mode::default(),
+            precision: Precision::default(),
             outputs: Outputs::default(),
             stop: Stop::Broken,
         }
@@ -91,6 +95,7 @@ impl Fab {
     /// `Invalid` for an eps that is no radius, counts below 1 and shares outside of [0, 1].
     pub fn check(&self) -> Result<()> {
         check_eps("fab", self.eps, self.norm, EpsSpace::Pixel)?;
+        check_precision("fab", self.precision, self.mode)?;
         check_count("fab", "steps", self.steps)?;
         check_count("fab", "restarts", self.restarts)?;
         ensure!(
@@ -338,6 +343,7 @@ impl Attack for Fab {
         let victim = Victim {
             classifier,
             outputs: self.outputs,
+            precision: self.precision,
         };
         after("fab", self.eps, &victim, (x, y), |survivors| {
             let ranks: Vec<Option<i64>> = match self.targets {

@@ -9,7 +9,7 @@ use super::start::Start;
 use super::stop::Stop;
 use super::{Attack, Classifier, Draws, Mode};
 use crate::Result;
-use crate::torch::Tensor;
+use crate::torch::{Precision, Tensor};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Fgsm {
     pub loss: Loss,
     #[serde(default)]
     pub mode: Mode,
+    /// Of the passes of the search.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub eps_space: EpsSpace,
     #[serde(default)]
@@ -77,6 +80,7 @@ impl Attack for Fgsm {
             stop: Stop::Never,
             convention: Default::default(),
             mode: self.mode,
+            precision: self.precision,
             eps_space: self.eps_space,
             clip: self.clip,
             label: self.label,

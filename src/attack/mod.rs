@@ -84,6 +84,7 @@ pub use uniform_noise::UniformNoise;
 
 use crate::Result;
 use crate::nn::{Model, Normalize};
+use crate::profile::{self, Work};
 use crate::torch::{Device, Dtype, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -229,6 +230,7 @@ fn in_mode<T>(
     model: &Model,
     attack: impl FnOnce(&Classifier) -> Result<T>,
 ) -> Result<T> {
+    let _span = profile::span(Work::Attack);
     match mode {
         Mode::Eval => attack(&Classifier::of(model, false)),
         Mode::Train => model.keeping_buffers(|| attack(&Classifier::of(model, true))),

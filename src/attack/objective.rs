@@ -86,11 +86,10 @@ pub enum Outputs {
 
 impl Outputs {
     pub fn of(self, classifier: &Classifier, x: &Tensor) -> Result<Tensor> {
-        self.among(&classifier.logits(x)?, classifier)
+        self.of_logits(&classifier.logits(x)?, classifier)
     }
 
-    /// Of all logits of `classifier`.
-    pub fn among(self, logits: &Tensor, classifier: &Classifier) -> Result<Tensor> {
+    pub fn of_logits(self, logits: &Tensor, classifier: &Classifier) -> Result<Tensor> {
         match self {
             Outputs::Class => class_logits(logits, classifier.classes),
             Outputs::All => Ok(logits.clone()),

@@ -1,7 +1,7 @@
 use super::{Attack, Classifier, Draws, objective::Outputs, victim::Victim};
 use crate::Result;
 use crate::nn::class_logits;
-use crate::torch::{Tensor, no_grad};
+use crate::torch::{Precision, Tensor, no_grad};
 
 /// Changed images, and what is said of them.
 pub struct Seen {
@@ -41,6 +41,7 @@ impl Outcome {
         let victim = Victim {
             classifier,
             outputs: Outputs::Class,
+            precision: Precision::Float32,
         };
         let right = |x: &Tensor| -> Result<f64> {
             let wrong = victim.wrong(x, y)?.count_nonzero()? as f64;

@@ -3,6 +3,7 @@
 //! family of iterated gradient steps; `presets` has the names that the others go by.
 
 use super::apgd::{check_count, one};
+use super::ascent::laid_out;
 use super::ball::Ball;
 use super::chase::chase;
 use super::landscape::{Landscape, Objective};
@@ -14,7 +15,7 @@ use super::start::Start;
 use super::stop::Stop;
 use super::worst::{Run, Worst};
 use super::{Attack, Classifier, Draws, Mode, Seen, check_batch};
-use crate::torch::{Tensor, no_grad};
+use crate::torch::{Precision, Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,8 @@ pub struct PgdOptions {
     pub convention: Convention,
     #[serde(default)]
     pub mode: Mode,
+    #[serde(default)]
+    pub precision: Precision,
     pub eps_space: Option<EpsSpace>,
     pub clip: Option<Clip>,
     pub label: Option<Labels>,
@@ -89,6 +92,8 @@ pub struct Pgd {
     pub stop: Stop,
     pub convention: Convention,
     pub mode: Mode,
+    /// Of the passes of the search.
+    pub precision: Precision,
     pub eps_space: EpsSpace,
     pub clip: Clip,
     pub label: Labels,
@@ -125,6 +130,7 @@ impl Pgd {
             stop: options.stop,
             convention: options.convention,
             mode: options.mode,
+            precision: options.precision,
             eps_space: options.eps_space.unwrap_or(match la2024 {
                 true => EpsSpace::Normalized,
                 false => EpsSpace::Pixel,
@@ -150,6 +156,7 @@ impl Pgd {
         let what = self.name;
         check_eps(what, self.eps, self.norm, self.eps_space)?;
         self.norm.check_dense(what)?;
+        check_precision(what, self.precision, self.mode)?;
         check_count(what, "steps", self.steps)?;
         check_count(what, "restarts", self.restarts)?;
         check_count(what, "eot", self.eot)?;
@@ -211,6 +218,7 @@ impl Pgd {
             (self.loss, self.outputs, self.targeted),
             (x, label, y),
             (transform, bounds),
+            self.precision,
         )?;
         Ok((landscape, z))
     }
@@ -218,10 +226,12 @@ impl Pgd {
     /// Where a run begins. Images are in the space of eps, here and below.
     pub(super) fn start(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
         let lengths = (self.eps, self.step_size);
-        match self.random_start.noise(self.norm, lengths, z, draws)? {
-            None => Ok(z.clone()),
-            Some(noise) => landscape.bounds.clamp(&z.add(noise)?),
-        }
+        let start = match self.random_start.noise(self.norm, lengths, z, draws)? {
+            None => z.clone(),
+            Some(noise) => landscape.bounds.clamp(&z.add(noise)?)?,
+        };
+        // The layout in which networks compute: so the step need not turn gradients round.
+        laid_out(&start)
     }
 
     /// Where the next gradient is taken.
@@ -254,6 +264,7 @@ impl Pgd {
     /// One run from one start.
     fn ascend(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
         let mut z_adv = self.start(landscape, z, draws)?;
+        let z = &laid_out(z)?;
         let mut momentum = Momentum::new(self.decay);
         for _ in 0..self.steps {
             interrupt::check()?;
@@ -261,7 +272,7 @@ impl Pgd {
             let (gradient, _) = landscape.slope(&place, self.eot)?;
             z_adv = self.step(landscape, &mut momentum, (z, &z_adv), gradient)?;
         }
-        z_adv.detach()
+        z_adv.detach()?.contiguous()
     }
 
     /// Changed images, and the logits of their classes where these are known.
@@ -360,6 +371,15 @@ pub(super) fn check_eps(what: &str, eps: f64, norm: Norm, space: EpsSpace) -> Re
         eps <= 1.0 || norm != Norm::Linf || space != EpsSpace::Pixel,
         "{what}: `eps` must be at most 1, pixels lie in [0, 1], got {eps}; did you mean \
          {eps:?}/255.0, that is px({eps})?"
+    );
+    Ok(())
+}
+
+/// `Invalid` where a frozen copy, which is in eval mode, would be asked for train mode.
+pub(super) fn check_precision(what: &str, precision: Precision, mode: Mode) -> Result<()> {
+    ensure!(
+        mode == Mode::Eval || precision != Precision::Bfloat16,
+        "{what}: `precision: \"bfloat16\"` attacks a frozen copy in eval mode, `mode` is \"train\""
     );
     Ok(())
 }

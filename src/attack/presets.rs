@@ -9,6 +9,7 @@ use super::space::{Clip, EpsSpace};
 use super::start::Start;
 use super::stop::Stop;
 use crate::Result;
+use crate::torch::Precision;
 use serde::Deserialize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +53,15 @@ pub struct PresetOptions {
     restarts: Option<i64>,
     #[serde(default)]
     mode: Mode,
+    #[serde(default)]
+    precision: Precision,
     eps_space: Option<EpsSpace>,
     clip: Option<Clip>,
     label: Option<Labels>,
     outputs: Option<Outputs>,
 }
 
-const OF_ALL: [&str; 9] = [
+const OF_ALL: [&str; 10] = [
     "eps",
     "steps",
     "step_size",
@@ -67,6 +70,7 @@ const OF_ALL: [&str; 9] = [
     "clip",
     "outputs",
     "mode",
+    "precision",
     "stop",
 ];
 
@@ -111,6 +115,7 @@ impl Preset {
             stop: options.stop,
             convention: Convention::Pixel,
             mode: options.mode,
+            precision: options.precision,
             eps_space: options.eps_space,
             clip: options.clip,
             label: options.label,

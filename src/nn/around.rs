@@ -76,7 +76,7 @@ impl Slide {
                 stride: *stride,
                 padding: 0,
             }),
-            Step::Layer(_, Reach::All) | Step::Sum(..) => None,
+            Step::Linear { .. } | Step::Layer(_, Reach::All) | Step::Sum(..) => None,
         }
     }
 

@@ -18,7 +18,7 @@ mod room;
 mod stateless;
 mod summary;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod watch;
 mod weights;
 

@@ -4,8 +4,8 @@ use super::normalize::Normalize;
 use super::room::Room;
 use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
-use crate::Result;
 use crate::torch::{self, Device, Dtype, Precision, Tensor, no_grad};
+use crate::{Result, profile};
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
@@ -99,6 +99,7 @@ impl Model {
     /// The same logits, while `watch` sees what each layer gives.
     pub fn forward_watched(&self, x: &Tensor, training: bool, watch: &mut Watch) -> Result<Tensor> {
         let own = self.first_parameter();
+        let _span = profile::forward(own.as_ref().is_some_and(Tensor::is_recorded));
         if let Some(own) = &own {
             let (device, dtype) = (own.device(), own.dtype()?);
             ensure!(

@@ -4,7 +4,6 @@
 //! fallible calls only) and turns libtorch's errors into one sentence with the shapes.
 
 pub mod autograd;
-mod convolution;
 mod create;
 pub mod cuda;
 mod device;
@@ -20,6 +19,7 @@ mod math;
 mod node;
 
 mod owned;
+mod packed;
 mod passes;
 mod precision;
 mod random_state;
@@ -32,7 +32,6 @@ mod tensor;
 mod version;
 
 pub use autograd::{GradState, NoGrad, no_grad, with_grad};
-pub use convolution::{Packed, PackedTransposed};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
 pub use create::{stack, zeros};
 pub use device::Device;
@@ -40,6 +39,7 @@ pub use dtype::Dtype;
 pub use functional::{BatchNorm, Conv2d, DivergenceReduction, Reduction};
 pub use index::Index;
 pub use node::Recorded;
+pub use packed::{Packed, PackedLinear, PackedTransposed};
 pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use precision::Precision;
 pub use random_state::RandomState;

@@ -2,14 +2,21 @@
 //! one where somebody does. For passes that record nothing.
 
 use super::Tensor;
+use super::node::raw;
 use crate::Result;
+use std::ffi::c_void;
 use std::rc::Rc;
 use tch::TchError;
 
+unsafe extern "C" {
+    fn rhobust_is_own(x: *const c_void) -> bool;
+}
+
 impl Tensor {
-    /// Whether no other handle shares these entries.
+    /// Whether no other handle, view or graph shares these entries.
     pub(super) fn is_own(&self) -> bool {
-        Rc::strong_count(&self.0) == 1
+        // SAFETY: the pointer is to a live tensor.
+        Rc::strong_count(&self.0) == 1 && unsafe { rhobust_is_own(raw(self)) }
     }
 
     /// This tensor after `change`, if it is nobody else's.
@@ -18,6 +25,9 @@ impl Tensor {
         operation: &str,
         change: impl FnOnce(&mut tch::Tensor) -> Result<(), TchError>,
     ) -> Result<Result<Tensor, Tensor>> {
+        if !self.is_own() {
+            return Ok(Err(self));
+        }
         match Rc::try_unwrap(self.0) {
             Ok(mut own) => {
                 let done = change(&mut own);
@@ -84,6 +94,8 @@ mod tests {
         for shared in [false, true] {
             let gradient = Tensor::from_f64(&[5.0, 6.0, -7.0], &[3])?;
             let other = shared.then(|| gradient.clone());
+            let view = gradient.reshape(&[1, 3])?;
+            let _ = view.into_relu()?;
             let masked = gradient.into_relu_gradient(&out)?;
             let sum = masked.into_sum(&out)?.into_relu()?;
             assert_eq!(sum.to_vec_f64()?, [0.0, 8.0, 0.0]);

@@ -1,6 +1,8 @@
 //! One convolution, in the way that is fastest for images of one size. All ways compute the same
 //! sums, added up in another order.
 
+use super::product::Product;
+use super::shuffled::Shuffled;
 use crate::Result;
 use crate::torch::{self, Dtype, Packed, PackedTransposed, Tensor};
 
@@ -32,27 +34,21 @@ enum Kernel {
         there: Packed,
         back: Back,
     },
-    /// A matrix product for each place, `[outputs, inputs]`.
-    Places {
-        weight: Tensor,
-        bias: Option<Tensor>,
-        stride: i64,
-    },
-    /// A matrix product for each image, `[places * outputs, places * inputs]`.
-    Whole {
-        weight: Tensor,
-        bias: Option<Tensor>,
-    },
+    /// A matrix product for each place, or for those of a grid.
+    Places(Product, i64),
+    /// One for each image, of all places at once.
+    Whole(Product),
 }
 
 enum Back {
     /// Without a stride it is a convolution, too.
     Conv(Packed),
     Transposed(PackedTransposed),
+    Shuffled(Shuffled),
 }
 
-/// Sides of images up to which a convolution that looks at one place is best a matrix product.
-const SMALL: i64 = 16;
+/// Places of an image up to which a convolution that looks at one of them is best a matrix product.
+const FEW: i64 = 9;
 
 impl Conv {
     /// For images of the shape `input`, `[n, c, h, w]`, in `dtype`.
@@ -65,39 +61,39 @@ impl Conv {
             dilation,
             groups,
         } = conv.geometry;
-        let [_, channels, height, width] = input;
+        let [n, channels, height, width] = input;
         let shape = weight.shape();
         let (outputs, k) = (shape[0], shape[2]);
         let side =
             |length: i64, k: i64| (length + 2 * padding - dilation * (k - 1) - 1) / stride + 1;
         let output = [outputs, side(height, k), side(width, shape[3])];
         let usual = dilation == 1 && groups == 1 && k == shape[3] && padding < k;
-        let plain = || -> Result<Kernel> {
-            Ok(Kernel::Plain {
-                weight: weight.channels_last()?,
-                bias: bias.clone(),
-                geometry: conv.geometry,
-            })
-        };
-        let kernel = if !usual {
-            plain()?
-        } else if k == 1 && (stride > 1 || height.max(width) <= SMALL) {
-            Kernel::Places {
-                weight: weight.reshape(&[outputs, channels])?.contiguous()?,
-                bias,
-                stride,
+        let fast = || -> Result<Kernel> {
+            ensure!(usual, "no convolution for these ways");
+            if k == 1 && (stride > 1 || height * width <= FEW) {
+                let weight = weight.reshape(&[outputs, channels])?.contiguous()?;
+                let rows = n * output[1] * output[2];
+                return Ok(Kernel::Places(
+                    Product::new(&weight, bias.as_ref(), rows)?,
+                    stride,
+                ));
             }
-        } else if height * width <= k * k {
             // No more products than the convolution has, which multiplies its padding, too.
-            Kernel::Whole {
-                weight: whole(&weight, (stride, padding), [height, width], &output)?,
-                bias: bias
-                    .map(|bias| bias.repeat(&[output[1] * output[2]]))
-                    .transpose()?,
+            if height * width <= k * k {
+                let weight = whole(&weight, (stride, padding), [height, width], &output)?;
+                let bias = bias.as_ref().map(|it| it.repeat(&[output[1] * output[2]]));
+                let product = Product::new(&weight, bias.transpose()?.as_ref(), n)?;
+                return Ok(Kernel::Whole(product));
             }
-        } else {
-            let packed = packed(&weight, bias.as_ref(), (stride, padding), input, output);
-            packed.or_else(|_| plain())?
+            packed(&weight, bias.as_ref(), (stride, padding), input, output)
+        };
+        let kernel = match fast() {
+            Ok(kernel) => kernel,
+            Err(_) => Kernel::Plain {
+                weight: weight.channels_last()?,
+                bias,
+                geometry: conv.geometry,
+            },
         };
         Ok(Conv {
             kernel,
@@ -108,94 +104,103 @@ impl Conv {
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if let Kernel::Packed { there, .. } = &self.kernel {
-            return there.forward(x, self.relu);
-        }
-        let sums = self.sums(x)?;
-        if self.relu {
-            sums.into_relu()
-        } else {
-            Ok(sums)
-        }
-    }
-
-    /// The sum of `sum` and the convolution, then a ReLU if `relu`.
-    pub fn forward_onto(&self, sum: Tensor, x: &Tensor, relu: bool) -> Result<Tensor> {
-        if let Kernel::Packed { there, .. } = &self.kernel {
-            return there.forward_onto(sum, x, relu);
-        }
-        let sum = self.sums(x)?.into_sum(&sum)?;
-        if relu { sum.into_relu() } else { Ok(sum) }
-    }
-
-    fn sums(&self, x: &Tensor) -> Result<Tensor> {
         match &self.kernel {
-            Kernel::Packed { there, .. } => there.forward(x, false),
+            Kernel::Packed { there, .. } => there.forward(x, self.relu),
             Kernel::Plain {
                 weight,
                 bias,
                 geometry,
-            } => x.conv2d(weight, bias.as_ref(), *geometry),
-            Kernel::Places {
-                weight,
-                bias,
-                stride,
             } => {
-                let x = match stride {
-                    1 => x.clone(),
-                    stride => x.every(2, *stride)?.every(3, *stride)?,
-                };
-                let rows = rows(&x, self.input[0])?;
-                images(&rows.linear(weight, bias.as_ref())?, self.output)
+                let sums = x.conv2d(weight, bias.as_ref(), *geometry)?;
+                if self.relu {
+                    sums.into_relu()
+                } else {
+                    Ok(sums)
+                }
             }
-            Kernel::Whole { weight, bias } => {
-                let rows = rows(x, self.input.iter().product())?;
-                images(&rows.linear(weight, bias.as_ref())?, self.output)
+            Kernel::Places(product, stride) => {
+                let out = product.forward(&self.places(x, *stride)?, self.relu)?;
+                images(&out, self.output)
+            }
+            Kernel::Whole(product) => {
+                let x = rows(x, self.input.iter().product())?;
+                images(&product.forward(&x, self.relu)?, self.output)
             }
         }
+    }
+
+    /// What the products for each place are given.
+    fn places(&self, x: &Tensor, stride: i64) -> Result<Tensor> {
+        let x = match stride {
+            1 => x.clone(),
+            stride => x.every(2, stride)?.every(3, stride)?,
+        };
+        rows(&x, self.input[0])
+    }
+
+    /// The sum of `sum` and the convolution, then a ReLU if `relu`.
+    pub fn forward_onto(&self, sum: Tensor, x: &Tensor, relu: bool) -> Result<Tensor> {
+        let sum = match &self.kernel {
+            Kernel::Packed { there, .. } => return there.forward_onto(sum, x, relu),
+            Kernel::Plain {
+                weight,
+                bias,
+                geometry,
+            } => x.conv2d(weight, bias.as_ref(), *geometry)?.into_sum(&sum)?,
+            Kernel::Places(product, stride) => {
+                let sum = rows(&sum, self.output[0])?;
+                let out = product.forward_onto(&sum, &self.places(x, *stride)?)?;
+                images(&out, self.output)?
+            }
+            Kernel::Whole(product) => {
+                let sum = rows(&sum, self.output.iter().product())?;
+                let x = rows(x, self.input.iter().product())?;
+                images(&product.forward_onto(&sum, &x)?, self.output)?
+            }
+        };
+        if relu { sum.into_relu() } else { Ok(sum) }
     }
 
     /// The gradient of the input, added to `sum` if given, from that of the output before its ReLU.
     pub fn backward(&self, gradient: &Tensor, sum: Option<Tensor>) -> Result<Tensor> {
         let back = match &self.kernel {
-            Kernel::Packed {
-                back: Back::Conv(back),
-                ..
-            } => {
-                return match sum {
-                    Some(sum) => back.forward_onto(sum, gradient, false),
-                    None => back.forward(gradient, false),
-                };
-            }
-            Kernel::Packed {
-                back: Back::Transposed(back),
-                ..
-            } => back.forward(gradient)?,
+            Kernel::Packed { back, .. } => match (back, sum) {
+                (Back::Conv(back), Some(sum)) => return back.forward_onto(sum, gradient, false),
+                (Back::Conv(back), None) => return back.forward(gradient, false),
+                (Back::Transposed(back), sum) => (back.forward(gradient)?, sum),
+                (Back::Shuffled(back), sum) => (back.forward(gradient)?, sum),
+            },
             Kernel::Plain {
                 weight, geometry, ..
-            } => gradient.conv2d_input_gradient(weight, self.input, *geometry)?,
-            Kernel::Places { weight, stride, .. } => {
-                let rows = rows(gradient, self.output[0])?;
-                let back = rows.matmul(weight)?;
-                if *stride > 1 {
-                    let [_, height, width] = self.output;
-                    let grid = images(&back, [self.input[0], height, width])?;
-                    let sum = match sum {
-                        Some(sum) => sum,
-                        None => self.no_images(gradient)?,
-                    };
-                    return sum.into_sum_on_grid(&grid, *stride);
-                }
-                images(&back, self.input)?
+            } => {
+                let back = gradient.conv2d_input_gradient(weight, self.input, *geometry)?;
+                (back, sum)
             }
-            Kernel::Whole { weight, .. } => {
-                let rows = rows(gradient, self.output.iter().product())?;
-                images(&rows.matmul(weight)?, self.input)?
+            Kernel::Places(product, 1) => {
+                let sum = sum.map(|sum| rows(&sum, self.input[0])).transpose()?;
+                let back = product.backward(&rows(gradient, self.output[0])?, sum.as_ref())?;
+                return images(&back, self.input);
+            }
+            Kernel::Places(product, stride) => {
+                let back = product.backward(&rows(gradient, self.output[0])?, None)?;
+                let [_, height, width] = self.output;
+                let grid = images(&back, [self.input[0], height, width])?;
+                let sum = match sum {
+                    Some(sum) => sum,
+                    None => self.no_images(gradient)?,
+                };
+                return sum.into_sum_on_grid(&grid, *stride);
+            }
+            Kernel::Whole(product) => {
+                let length = self.input.iter().product();
+                let sum = sum.map(|sum| rows(&sum, length)).transpose()?;
+                let gradient = rows(gradient, self.output.iter().product())?;
+                return images(&product.backward(&gradient, sum.as_ref())?, self.input);
             }
         };
-        match sum {
-            Some(sum) => back.into_sum(&sum),
-            None => Ok(back),
+        match back {
+            (back, Some(sum)) => back.into_sum(&sum),
+            (back, None) => Ok(back),
         }
     }
 
@@ -262,6 +267,10 @@ fn packed(
         1 => {
             let turned = weight.transpose(0, 1)?.flip(&[2, 3])?.channels_last()?;
             Back::Conv(Packed::new(&turned, None, (1, k - 1 - padding), gradient)?)
+        }
+        stride if stride * stride * weight.dim(1)? <= Shuffled::CHANNELS => {
+            let size = [input[2], input[3]];
+            Back::Shuffled(Shuffled::new(&weight, (stride, padding), size, gradient)?)
         }
         stride => {
             // What the steps leave over at the end; PyTorch has one for both sides.

@@ -3,29 +3,31 @@
 //! operation.
 
 mod conv;
+mod product;
+mod shuffled;
 
-use super::frozen::{Step, through};
+use super::frozen::Step;
 use super::module::Module;
 use crate::Result;
 use crate::torch::{self, Dtype, Like, Tensor, no_grad, with_grad};
 use conv::{Conv, Folded};
+use product::Product;
 use std::rc::Rc;
 
 /// From normalised images to logits.
 pub struct Compiled {
     dtype: Dtype,
-    /// Up to the last convolution, in `dtype`.
-    body: Vec<Op>,
-    /// All steps; those from `tail` on are computed in float32: logits must not be rounded to
-    /// eight bits.
-    steps: Rc<[Step]>,
-    tail: usize,
+    ops: Vec<Op>,
 }
 
 enum Op {
     Conv(Conv),
     Affine(Tensor, Tensor),
     Relu,
+    /// A matrix product, and the ReLU after it.
+    Linear(Product, bool),
+    /// From here on in float32: logits must not be rounded to eight bits.
+    Single(Dtype),
     Layer(Rc<dyn Module>),
     /// Two ways side by side, added, and the ReLU after that.
     Sum {
@@ -45,26 +47,26 @@ enum Kept {
     Sum(Vec<Kept>, Vec<Kept>, Option<Tensor>),
 }
 
-/// What is kept of a pass: for each operation of the body, then for the tail.
+/// What is kept of a pass, for each operation.
 pub struct Tape(Vec<Kept>);
 
 fn has_conv(step: &Step) -> bool {
     match step {
         Step::Conv { .. } => true,
         Step::Sum(one, other) => one.iter().chain(other).any(has_conv),
-        Step::Affine(..) | Step::Relu | Step::Layer(..) => false,
+        Step::Affine(..) | Step::Relu | Step::Linear { .. } | Step::Layer(..) => false,
     }
 }
 
 impl Compiled {
-    /// For images of the shape `input`, `[n, c, h, w]`; `None` where there is no convolution.
-    pub fn new(steps: &Rc<[Step]>, input: [i64; 4], dtype: Dtype) -> Result<Option<Self>> {
-        let Some(last) = steps.iter().rposition(has_conv) else {
-            return Ok(None);
-        };
-        // The ReLU of the last sum belongs to it.
-        let relu = matches!(steps.get(last + 1), Some(Step::Relu));
-        let tail = last + 1 + usize::from(relu);
+    /// For images of the shape `input`, `[n, c, h, w]`; up to the last convolution in `dtype`.
+    pub fn new(steps: &[Step], input: [i64; 4], dtype: Dtype) -> Result<Self> {
+        // The ReLU of the last convolution or sum belongs to it.
+        let mut last = steps.iter().rposition(has_conv).map_or(0, |at| at + 1);
+        if matches!(steps.get(last), Some(Step::Relu)) {
+            last += 1;
+        }
+        let (body, tail) = steps.split_at(last);
         let [n, channels, height, width] = input;
         let like = Like {
             dtype,
@@ -73,42 +75,35 @@ impl Compiled {
         // One image goes along to see what shape each layer makes of it.
         let one = torch::zeros(&[1, height, width, channels], like)?;
         let one = one.permute(&[0, 3, 1, 2])?;
-        Ok(Some(Compiled {
-            dtype,
-            body: no_grad(|| compiled(&steps[..tail], one, (n, dtype)))?.0,
-            steps: steps.clone(),
-            tail,
-        }))
+        no_grad(|| {
+            let (mut ops, one) = compiled(body, one, (n, dtype))?;
+            let single = Op::Single(dtype);
+            let one = single.forward(one, None)?;
+            ops.push(single);
+            ops.extend(compiled(tail, one, (n, Dtype::Float32))?.0);
+            Ok(Compiled { dtype, ops })
+        })
     }
 
     /// Logits `[n, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let features = self.features(x, None)?;
-        through(&self.steps[self.tail..], &features)
+        forward(&self.ops, self.first(x)?, None)
     }
 
     /// The same, and what the way back needs.
     pub fn record(&self, x: &Tensor) -> Result<(Tensor, Tape)> {
         let mut kept = Vec::new();
-        let leaf = self.features(x, Some(&mut kept))?.leaf()?;
-        let logits = with_grad(|| through(&self.steps[self.tail..], &leaf))?;
-        kept.push(Kept::Layer(leaf, logits.clone()));
-        Ok((logits.detach()?, Tape(kept)))
+        let logits = forward(&self.ops, self.first(x)?, Some(&mut kept))?;
+        Ok((logits, Tape(kept)))
     }
 
     /// The gradient of what went in, float32, from that of the logits.
     pub fn pull_back(&self, tape: &Tape, gradient: &Tensor) -> Result<Tensor> {
-        let Some((Kept::Layer(features, logits), body)) = tape.0.split_last() else {
-            bail!("nothing was kept of this pass through a frozen network");
-        };
-        let gradient = logits.pull_back(features, gradient)?;
-        let gradient = gradient.to_dtype(self.dtype)?.channels_last()?;
-        backward(&self.body, body, gradient)?.to_dtype(Dtype::Float32)
+        backward(&self.ops, &tape.0, gradient.clone())?.to_dtype(Dtype::Float32)
     }
 
-    fn features(&self, x: &Tensor, tape: Option<&mut Vec<Kept>>) -> Result<Tensor> {
-        let x = x.to_dtype(self.dtype)?.channels_last()?;
-        forward(&self.body, x, tape)?.to_dtype(Dtype::Float32)
+    fn first(&self, x: &Tensor) -> Result<Tensor> {
+        x.to_dtype(self.dtype)?.channels_last()
     }
 }
 
@@ -141,6 +136,12 @@ fn compiled(steps: &[Step], mut x: Tensor, (n, dtype): (i64, Dtype)) -> Result<(
                 Op::Affine(scale.to_dtype(dtype)?, shift.to_dtype(dtype)?)
             }
             Step::Relu => Op::Relu,
+            Step::Linear { weight, bias } => {
+                let (weight, bias) = (weight.to_dtype(dtype)?, bias.as_ref());
+                let bias = bias.map(|bias| bias.to_dtype(dtype)).transpose()?;
+                let relu = steps.next_if(|next| matches!(next, Step::Relu)).is_some();
+                Op::Linear(Product::new(&weight, bias.as_ref(), n)?, relu)
+            }
             Step::Layer(layer, _) => Op::Layer(layer.clone()),
             Step::Sum(one, other) => Op::Sum {
                 one: compiled(one, x.clone(), (n, dtype))?.0,
@@ -186,6 +187,14 @@ impl Op {
                 kept = Kept::Output(out.clone());
                 out
             }
+            Op::Linear(product, relu) => {
+                let out = product.forward(&x, *relu)?;
+                if *relu {
+                    kept = Kept::Output(out.clone());
+                }
+                out
+            }
+            Op::Single(_) => x.to_dtype(Dtype::Float32)?,
             Op::Layer(layer) => match tape {
                 None => layer.forward(&x, false)?,
                 Some(_) => {
@@ -223,6 +232,14 @@ impl Op {
             (Op::Conv(conv), _) => return conv.backward(&gradient, onto),
             (Op::Affine(scale, _), _) => gradient.mul(scale)?,
             (Op::Relu, Kept::Output(out)) => gradient.into_relu_gradient(out)?,
+            (Op::Linear(product, _), kept) => {
+                let gradient = match kept {
+                    Kept::Output(out) => gradient.into_relu_gradient(out)?,
+                    _ => gradient,
+                };
+                product.backward(&gradient, None)?
+            }
+            (Op::Single(dtype), _) => gradient.to_dtype(*dtype)?.channels_last()?,
             (Op::Layer(_), Kept::Layer(x, out)) => out.pull_back(x, &gradient)?,
             (Op::Sum { one, other, .. }, Kept::Sum(ours, theirs, out)) => {
                 let gradient = match out {

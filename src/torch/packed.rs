@@ -1,5 +1,5 @@
-//! Convolutions for passes that record nothing: oneDNN's with weights that lie as the processor
-//! likes them, in float32 or bfloat16, without groups and dilation; and the way back through any.
+//! Convolutions and matrix products for passes that record nothing: oneDNN's with weights that lie as
+//! the processor likes them, in float32 or bfloat16; and the way back through any convolution.
 
 use super::node::{given_or_failed, raw};
 use super::{Conv2d, Tensor};
@@ -45,6 +45,14 @@ unsafe extern "C" {
         padding: i64,
         output_padding: i64,
     ) -> *mut c_void;
+    fn rhobust_pack_linear(weight: *const c_void, rows: i64) -> *mut c_void;
+    fn rhobust_packed_linear(
+        x: *const c_void,
+        sum: *const c_void,
+        weight: *const c_void,
+        bias: *const c_void,
+        relu: bool,
+    ) -> *mut c_void;
     fn rhobust_convolution_input_gradient(
         gradient: *const c_void,
         weight: *const c_void,
@@ -56,7 +64,13 @@ unsafe extern "C" {
     ) -> *mut c_void;
 }
 
-/// A convolution with its weights packed.
+/// A matrix product with its weights packed.
+pub struct PackedLinear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+/// A convolution without groups and dilation, with its weights packed.
 pub struct Packed {
     weight: Tensor,
     bias: Option<Tensor>,
@@ -131,6 +145,41 @@ impl Packed {
                 relu,
             );
             given_or_failed(out, "conv2d", &[x])
+        }
+    }
+}
+
+impl PackedLinear {
+    /// `weight` is `[outputs, inputs]`; another number of rows than `rows` is slower.
+    ///
+    /// # Errors
+    /// `Invalid` where libtorch has no oneDNN.
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>, rows: i64) -> Result<Self> {
+        // SAFETY: the pointer is to a live tensor.
+        let packed = unsafe { rhobust_pack_linear(raw(weight), rows) };
+        Ok(PackedLinear {
+            // SAFETY: it is ours.
+            weight: unsafe { given_or_failed(packed, "linear", &[weight])? },
+            bias: bias.cloned(),
+        })
+    }
+
+    /// For rows `[n, inputs]`, with a ReLU if `relu`.
+    pub fn forward(&self, x: &Tensor, relu: bool) -> Result<Tensor> {
+        self.multiply(x, None, relu)
+    }
+
+    pub fn forward_onto(&self, sum: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.multiply(x, Some(sum), false)
+    }
+
+    fn multiply(&self, x: &Tensor, sum: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+        interrupt::check()?;
+        // SAFETY: the pointers are to live tensors.
+        unsafe {
+            let (weight, bias) = (raw(&self.weight), raw_or_null(self.bias.as_ref()));
+            let out = rhobust_packed_linear(raw(x), raw_or_null(sum), weight, bias, relu);
+            given_or_failed(out, "linear", &[x])
         }
     }
 }

@@ -1,6 +1,6 @@
-// Convolutions that tch does not pass on. oneDNN's take weights that were laid out for them
-// beforehand, and a sum and a ReLU into the same pass over memory; libtorch has them for its
-// compiler, and they are found by name.
+// Convolutions and matrix products that tch does not pass on. oneDNN's take weights that were laid
+// out for them beforehand, and a sum or a ReLU into the same pass over memory; libtorch has them for
+// its compiler, and they are found by name.
 
 #include "guarded.h"
 
@@ -91,6 +91,29 @@ extern "C" at::Tensor* rhobust_packed_transposed(const at::Tensor* gradient,
         return call(convolve, {*gradient, *weight, c10::IValue(), both(padding),
                                both(output_padding), both(stride), both(1), int64_t(1), "none",
                                no_scalars(), ""});
+    });
+}
+
+// `weight` `[outputs, inputs]` for so many rows.
+extern "C" at::Tensor* rhobust_pack_linear(const at::Tensor* weight, int64_t rows) {
+    return guarded([&] {
+        static const auto pack = find("mkldnn::_reorder_linear_weight");
+        return call(pack, {*weight, rows});
+    });
+}
+
+// Adds `sum` if given, else takes the ReLU if `relu`.
+extern "C" at::Tensor* rhobust_packed_linear(const at::Tensor* x, const at::Tensor* sum,
+                                             const at::Tensor* weight, const at::Tensor* bias,
+                                             bool relu) {
+    return guarded([&] {
+        if (sum) {
+            static const auto multiply = find("mkldnn::_linear_pointwise", "binary");
+            return call(multiply, {*x, *sum, *weight, given(bias), "add"});
+        }
+        static const auto multiply = find("mkldnn::_linear_pointwise");
+        return call(multiply,
+                    {*x, *weight, given(bias), relu ? "relu" : "none", no_scalars(), ""});
     });
 }
 
