@@ -1,6 +1,7 @@
 use super::frozen::Frozen;
 use super::module::{Entry, Module, entries};
 use super::normalize::Normalize;
+use super::room::Room;
 use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
 use crate::torch::{self, Device, Dtype, Precision, Stamp, Tensor, no_grad};
@@ -23,6 +24,7 @@ struct Inner {
     outputs: Option<i64>,
     classes: Cell<Option<i64>>,
     training: Cell<bool>,
+    room: Rc<Room>,
     /// For passes in the dtype of the weights, and in a lower one.
     frozen: [RefCell<Option<Kept>>; 2],
 }
@@ -48,6 +50,7 @@ impl Model {
             classes: Cell::new(outputs),
             training: Cell::new(true),
             frozen: Default::default(),
+            room: Rc::default(),
         }))
     }
 
@@ -185,22 +188,23 @@ impl Model {
     /// `Invalid` for a model that tells another number of classes apart.
     pub fn class_logits_of(&self, classes: i64, x: &Tensor) -> Result<Tensor> {
         let logits = self.class_outputs(x)?;
-        let outputs = logits.shape()[1];
-        ensure!(
-            outputs >= classes,
-            "the data has {classes} classes, the model has outputs for {outputs}"
-        );
-        ensure!(
-            outputs == classes,
-            "the data has {classes} classes, the model has outputs for {outputs}; if its others \
-             are no classes, as those of label augmentation, make it with `classes: {classes}`"
-        );
+        check_classes(&logits, classes)?;
         Ok(logits)
     }
 
     fn class_outputs(&self, x: &Tensor) -> Result<Tensor> {
-        let logits = no_grad(|| self.forward_in(x, false))?;
+        let n = x.shape().first().copied().unwrap_or(1);
+        let [logits] = no_grad(|| {
+            self.0
+                .room
+                .in_parts(n, None, |part| Ok([self.forward_in(&part.of(x)?, false)?]))
+        })?;
         class_logits(&logits, self.classes())
+    }
+
+    /// How many images it takes at once in eval mode.
+    pub fn room(&self) -> &Rc<Room> {
+        &self.0.room
     }
 
     /// Runs `f`, then gives every buffer the values it had: a pass in train mode moves the
@@ -317,6 +321,21 @@ impl Model {
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         torch::safetensors::to_bytes(&self.state_dict())
     }
+}
+
+/// `Invalid` unless class logits `[n, k]` are of so many classes.
+pub fn check_classes(logits: &Tensor, classes: i64) -> Result<()> {
+    let outputs = logits.shape()[1];
+    ensure!(
+        outputs >= classes,
+        "the data has {classes} classes, the model has outputs for {outputs}"
+    );
+    ensure!(
+        outputs == classes,
+        "the data has {classes} classes, the model has outputs for {outputs}; if its others \
+         are no classes, as those of label augmentation, make it with `classes: {classes}`"
+    );
+    Ok(())
 }
 
 /// The first `classes` columns of logits `[n, outputs]`; all of them where not known.

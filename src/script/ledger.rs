@@ -8,7 +8,7 @@ use super::{RhaiResultOf, callback, options};
 use crate::Result;
 use crate::attack::Norm;
 use crate::ledger::{self, About, Judged, Row, judge};
-use crate::nn::Model;
+use crate::nn::{Model, check_classes};
 use crate::report::{GalleryExample, write_gallery};
 use crate::torch::Tensor;
 use rhai::plugin::*;
@@ -113,15 +113,13 @@ fn judged(
     logits: &Tensor,
     norms: Option<(&[f64], &[f64])>,
 ) -> Result<()> {
-    let [_, classes] = logits.shape()[..] else {
-        bail!("`logits` must be [n, classes], got {}", logits.signature());
-    };
-    let known = ledger.about(|it| it.class_names.len());
     ensure!(
-        classes == known as i64,
-        "`logits` must be of the {known} classes, got {}",
+        logits.ndim() == 2,
+        "`logits` must be [n, classes], got {}",
         logits.signature()
     );
+    let known = ledger.about(|it| it.class_names.len());
+    check_classes(logits, known as i64)?;
     let rows = judge(&Judged {
         examples: batch.examples(),
         labels: &batch.labels().to_vec_i64()?,
