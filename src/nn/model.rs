@@ -171,7 +171,7 @@ impl Model {
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.
     pub fn predict(&self, x: &Tensor) -> Result<Tensor> {
-        self.class_outputs(x)?.argmax(1, false)
+        self.class_outputs(x, Precision::Float32)?.argmax(1, false)
     }
 
     /// As [`Model::predict`], for data of `classes` classes.
@@ -187,18 +187,36 @@ impl Model {
     /// # Errors
     /// `Invalid` for a model that tells another number of classes apart.
     pub fn class_logits_of(&self, classes: i64, x: &Tensor) -> Result<Tensor> {
-        let logits = self.class_outputs(x)?;
+        self.class_logits_in(classes, x, Precision::Float32)
+    }
+
+    /// The same, of a frozen copy where `precision` is below float32.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn class_logits_in(
+        &self,
+        classes: i64,
+        x: &Tensor,
+        precision: Precision,
+    ) -> Result<Tensor> {
+        let logits = self.class_outputs(x, precision)?;
         check_classes(&logits, classes)?;
         Ok(logits)
     }
 
-    fn class_outputs(&self, x: &Tensor) -> Result<Tensor> {
+    fn class_outputs(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
         let n = x.shape().first().copied().unwrap_or(1);
-        let [logits] = no_grad(|| {
-            self.0
-                .room
-                .in_parts(n, None, |part| Ok([self.forward_in(&part.of(x)?, false)?]))
-        })?;
+        let frozen = match self.compute_dtype(precision)? == self.dtype()? {
+            true => None,
+            false => Some(self.frozen(precision)?),
+        };
+        let pass = |x: &Tensor| match &frozen {
+            Some(frozen) => frozen.forward(x),
+            None => self.forward_in(x, false),
+        };
+        let room = &self.0.room;
+        let [logits] = no_grad(|| room.in_parts(n, None, |part| Ok([pass(&part.of(x)?)?])))?;
         class_logits(&logits, self.classes())
     }
 
