@@ -12,15 +12,24 @@ use std::path::{Path, PathBuf};
 #[path = "src/torch/version.rs"]
 mod version;
 
+const NATIVE: &[&str] = &[
+    "src/torch/native.cpp",
+    "src/torch/node.cpp",
+    "src/torch/packed.cpp",
+    "src/torch/steps.cpp",
+    "src/torch/training.cpp",
+];
+
 fn main() {
     for file in [
         "build.rs",
         "Cargo.lock",
         "setup/libtorch.txt",
-        "src/torch/native.cpp",
-        "src/torch/steps.cpp",
-        "src/torch/training.cpp",
-    ] {
+        "src/torch/guarded.h",
+    ]
+    .iter()
+    .chain(NATIVE)
+    {
         println!("cargo::rerun-if-changed={file}");
     }
     let libtorch = PathBuf::from(
@@ -39,9 +48,9 @@ fn main() {
         // libtorch's own headers are not ours to mend.
         .flag("-isystem")
         .flag(libtorch.parent().unwrap_or(&libtorch).join("include"))
-        .file("src/torch/native.cpp")
-        .file("src/torch/steps.cpp")
-        .file("src/torch/training.cpp")
+        // g++ 12 sees one where libtorch's headers are inlined.
+        .flag_if_supported("-Wno-stringop-overflow")
+        .files(NATIVE)
         .compile("rhobust_native");
 }
 

@@ -1,5 +1,6 @@
 //! Files that are written whole or not at all.
 
+use crate::profile::{self, Work};
 use crate::{Error, Result};
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Errors
 /// `Invalid` with the path and what the system said; the old file is then still there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let _span = profile::span(Work::Write);
     let temporary = temporary_beside(path);
     let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = written {

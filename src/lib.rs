@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod seed;
 
 pub mod files;
+pub mod profile;
 
 pub mod torch;
 

@@ -5,7 +5,7 @@ use super::objective::{Loss, Outputs};
 use super::victim::{Sight, Victim};
 use super::worst::Run;
 use crate::Result;
-use crate::torch::{Tensor, no_grad};
+use crate::torch::{Precision, Tensor, no_grad};
 
 /// Away from the class `y`, or towards it.
 pub struct Aim<'a> {
@@ -25,6 +25,7 @@ impl<'a> Aim<'a> {
             victim: Victim {
                 classifier,
                 outputs,
+                precision: Precision::Float32,
             },
             y: y.clone(),
             targeted,
@@ -37,6 +38,7 @@ impl<'a> Aim<'a> {
         let Victim {
             classifier,
             outputs,
+            ..
         } = self.victim;
         Ok(Aim::new(classifier, outputs, &y, self.targeted))
     }

@@ -4,12 +4,12 @@
 use super::ascent::{Ascent, Goal};
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
-use super::pgd::check_eps;
+use super::pgd::{check_eps, check_precision};
 use super::space::EpsSpace;
 use super::survivors::{Found, after};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode, sparse_ascent};
-use crate::torch::Tensor;
+use crate::torch::{Precision, Tensor};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub struct Apgd {
     pub rho: f64,
     #[serde(default)]
     pub mode: Mode,
+    /// Of the passes of the search.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub outputs: Outputs,
     /// Goes on with an example after its first success and returns its last one.
@@ -61,6 +64,7 @@ impl Apgd {
 
     pub(super) fn check_as(&self, what: &str) -> Result<()> {
         check_eps(what, self.eps, self.norm, EpsSpace::Pixel)?;
+        check_precision(what, self.precision, self.mode)?;
         check_count(what, "steps", self.steps)?;
         check_count(what, "restarts", self.restarts)?;
         check_count(what, "eot", self.eot)?;
@@ -146,6 +150,7 @@ impl Attack for Apgd {
         let victim = Victim {
             classifier,
             outputs: self.outputs,
+            precision: self.precision,
         };
         after("apgd", self.eps, &victim, (x, y), |survivors| {
             for _ in 0..self.restarts {

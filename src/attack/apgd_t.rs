@@ -9,7 +9,7 @@ use super::survivors::after;
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode};
 use crate::Result;
-use crate::torch::{Tensor, no_grad};
+use crate::torch::{Precision, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct ApgdT {
     pub rho: f64,
     #[serde(default)]
     pub mode: Mode,
+    /// Of the passes of the search.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub outputs: Outputs,
     #[serde(default)]
@@ -60,6 +63,7 @@ impl ApgdT {
             eot: self.eot,
             rho: self.rho,
             mode: self.mode,
+            precision: self.precision,
             outputs: self.outputs,
             keep_going: self.keep_going,
         }
@@ -81,6 +85,7 @@ impl Attack for ApgdT {
         let victim = Victim {
             classifier,
             outputs: self.outputs,
+            precision: self.precision,
         };
         let ascent = self.untargeted();
         after("apgd_t", self.eps, &victim, (x, y), |survivors| {

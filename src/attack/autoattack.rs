@@ -7,14 +7,14 @@ use super::apgd_t::{ApgdT, nine};
 use super::fab::Fab;
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
-use super::pgd::check_eps;
+use super::pgd::{check_eps, check_precision};
 use super::space::EpsSpace;
 use super::square::{Square, five_thousand, four_fifths};
 use super::survivors::{Found, Survivors};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode, Outcome, check_batch, describe};
 use crate::Result;
-use crate::torch::Tensor;
+use crate::torch::{Precision, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -67,6 +67,9 @@ pub struct AutoAttackOptions {
     pub targets: i64,
     #[serde(default)]
     pub mode: Mode,
+    /// Of the passes of the search.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub outputs: Outputs,
     #[serde(default)]
@@ -94,6 +97,7 @@ impl<'a> AutoAttack<'a> {
         own: BTreeMap<usize, Rc<dyn Attack + 'a>>,
     ) -> Result<Self> {
         check_eps("autoattack", options.eps, options.norm, EpsSpace::Pixel)?;
+        check_precision("autoattack", options.precision, options.mode)?;
         for (name, count) in [
             ("steps", options.steps),
             ("queries", options.queries),
@@ -157,6 +161,7 @@ impl AutoAttackOptions {
                 eot: 1,
                 rho: three_quarters(),
                 mode: self.mode,
+                precision: self.precision,
                 outputs: self.outputs,
                 keep_going: self.keep_going,
             }),
@@ -189,6 +194,7 @@ impl AutoAttackOptions {
             eot: if self.version == Version::Rand { 20 } else { 1 },
             rho: three_quarters(),
             mode: self.mode,
+            precision: self.precision,
             outputs: self.outputs,
             keep_going: self.keep_going,
         }
@@ -201,6 +207,7 @@ impl AutoAttackOptions {
             steps: self.steps,
             norm: self.norm,
             mode: self.mode,
+            precision: self.precision,
             outputs: self.outputs,
             keep_going: self.keep_going,
             ..Fab::within(self.eps)
@@ -241,6 +248,7 @@ impl Attack for AutoAttack<'_> {
         let victim = Victim {
             classifier,
             outputs: self.options.outputs,
+            precision: self.options.precision,
         };
         let mut survivors = Survivors::of(&victim, &x, y)?;
         let share = |left: &Survivors| left.count() as f64 / x.shape()[0] as f64;

@@ -1,6 +1,6 @@
 use crate::Result;
 use crate::nn::{Frozen, Model, Normalize};
-use crate::torch::{Dtype, Tensor};
+use crate::torch::{Dtype, Precision, Tensor};
 use std::cell::OnceCell;
 
 type Logits<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
@@ -12,9 +12,10 @@ pub struct Classifier<'a> {
     pub classes: Option<i64>,
     /// What the function does to pixels first, where that is known.
     pub normalize: Option<Normalize>,
-    /// The model whose function this is in eval mode, and what came of freezing it.
+    /// The model whose function this is in eval mode, and what came of freezing it: for passes in
+    /// its own dtype and in bfloat16.
     model: Option<&'a Model>,
-    frozen: OnceCell<Frozen>,
+    frozen: [OnceCell<Frozen>; 2],
 }
 
 impl<'a> Classifier<'a> {
@@ -24,7 +25,7 @@ impl<'a> Classifier<'a> {
             classes: None,
             normalize: None,
             model: None,
-            frozen: OnceCell::new(),
+            frozen: Default::default(),
         }
     }
 
@@ -35,26 +36,39 @@ impl<'a> Classifier<'a> {
             classes: model.classes(),
             normalize: Some(model.normalize().clone()),
             model: (!training).then_some(model),
-            frozen: OnceCell::new(),
+            frozen: Default::default(),
         }
     }
 
-    /// The same function up to low-order bits, at less cost, where the weights are known and of at
-    /// least single precision. It is
-    /// made once: the weights must stay as they are.
-    pub fn frozen(&self) -> Result<Option<&Frozen>> {
-        // Folded into weights of half precision, batch norm would change more than the last bits.
-        let exact = |model: &&Model| {
-            let dtype = model.dtype();
-            dtype.is_ok_and(|it| matches!(it, Dtype::Float32 | Dtype::Float64))
-        };
-        let Some(model) = self.model.filter(exact) else {
+    /// The same function up to low-order bits, or in bfloat16, at less cost, where the weights are
+    /// known and of at least single precision. It is made once: the weights must stay as they are.
+    pub fn frozen(&self, precision: Precision) -> Result<Option<&Frozen>> {
+        let Some(model) = self.model else {
             return Ok(None);
         };
-        if self.frozen.get().is_none() {
-            let _ = self.frozen.set(model.frozen()?);
+        let own = model.dtype()?;
+        // Folded into weights of half precision, batch norm would change more than the last bits.
+        if !matches!(own, Dtype::Float32 | Dtype::Float64) {
+            return Ok(None);
         }
-        Ok(self.frozen.get())
+        let lowered = precision.dtype(own, model.device()) != own;
+        let frozen = &self.frozen[usize::from(lowered)];
+        if frozen.get().is_none() {
+            let _ = frozen.set(model.frozen(precision)?);
+        }
+        Ok(frozen.get())
+    }
+
+    /// The logits that a search looks at: those of the function itself in float32, those of the
+    /// frozen model where a lower precision is allowed. What is found counts by [`Self::logits`].
+    pub fn searched(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
+        match precision {
+            Precision::Float32 => self.logits(x),
+            lower => match self.frozen(lower)? {
+                Some(frozen) => frozen.forward(x),
+                None => self.logits(x),
+            },
+        }
     }
 
     /// # Errors

@@ -9,12 +9,12 @@ use super::ascent::laid_out;
 use super::hyperplane::step_onto;
 use super::norm::Norm;
 use super::objective::{Outputs, column};
-use super::pgd::check_eps;
+use super::pgd::{check_eps, check_precision};
 use super::space::EpsSpace;
 use super::survivors::{Found, after, rows};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode};
-use crate::torch::{Index, Tensor, cat, no_grad, with_grad};
+use crate::torch::{Index, Precision, Tensor, cat, no_grad, with_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,9 @@ pub struct Fab {
     pub beta: f64,
     #[serde(default)]
     pub mode: Mode,
+    /// Of the passes of the search.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub outputs: Outputs,
     /// Looks for still smaller perturbations once one is within eps.
@@ -81,6 +84,7 @@ impl Fab {
             eta: overshoot(),
             beta: backward(),
             mode: Mode::default(),
+            precision: Precision::default(),
             outputs: Outputs::default(),
             keep_going: false,
         }
@@ -90,6 +94,7 @@ impl Fab {
     /// `Invalid` for an eps that is no radius, counts below 1 and shares outside of [0, 1].
     pub fn check(&self) -> Result<()> {
         check_eps("fab", self.eps, self.norm, EpsSpace::Pixel)?;
+        check_precision("fab", self.precision, self.mode)?;
         check_count("fab", "steps", self.steps)?;
         check_count("fab", "restarts", self.restarts)?;
         ensure!(
@@ -331,6 +336,7 @@ impl Attack for Fab {
         let victim = Victim {
             classifier,
             outputs: self.outputs,
+            precision: self.precision,
         };
         after("fab", self.eps, &victim, (x, y), |survivors| {
             let ranks: Vec<Option<i64>> = match self.targets {

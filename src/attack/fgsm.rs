@@ -8,7 +8,7 @@ use super::space::{Clip, EpsSpace};
 use super::start::Start;
 use super::{Attack, Classifier, Draws, Mode};
 use crate::Result;
-use crate::torch::Tensor;
+use crate::torch::{Precision, Tensor};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Fgsm {
     pub loss: Loss,
     #[serde(default)]
     pub mode: Mode,
+    /// Of the passes of the search.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub eps_space: EpsSpace,
     #[serde(default)]
@@ -75,6 +78,7 @@ impl Attack for Fgsm {
             eot: 1,
             convention: Default::default(),
             mode: self.mode,
+            precision: self.precision,
             eps_space: self.eps_space,
             clip: self.clip,
             label: self.label,

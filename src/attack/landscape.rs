@@ -6,7 +6,7 @@ use super::space::Bounds;
 use super::worst::Run;
 use crate::Result;
 use crate::nn::{Normalize, class_logits};
-use crate::torch::{DivergenceReduction, Tensor, no_grad};
+use crate::torch::{DivergenceReduction, Precision, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,7 @@ pub struct Landscape<'a> {
     pub targeted: bool,
     pub bounds: Bounds,
     pub transform: Normalize,
+    precision: Precision,
     height: Height,
 }
 
@@ -69,12 +70,16 @@ impl<'a> Landscape<'a> {
         (objective, outputs, targeted): (Objective, Outputs, bool),
         (x, label, class): (&Tensor, Tensor, &Tensor),
         (transform, bounds): (Normalize, Bounds),
+        precision: Precision,
     ) -> Result<Self> {
         let height = match objective.of_label() {
             Some(loss) => Height::Label(loss),
             None => {
-                let clean = no_grad(|| outputs.of(classifier, x)?.softmax(1))?;
-                Height::Divergence(clean)
+                let clean = no_grad(|| {
+                    let logits = classifier.searched(x, precision)?;
+                    outputs.of_logits(&logits, classifier)?.softmax(1)
+                });
+                Height::Divergence(clean?)
             }
         };
         Ok(Landscape {
@@ -85,6 +90,7 @@ impl<'a> Landscape<'a> {
             targeted,
             bounds,
             transform,
+            precision,
             height,
         })
     }
@@ -93,7 +99,10 @@ impl<'a> Landscape<'a> {
     pub fn slope(&self, z: &Tensor, passes: i64) -> Result<Tensor> {
         let leaf = z.leaf()?;
         let pass = || {
-            self.each(&self.logits(&leaf)?)?
+            let logits = self
+                .classifier
+                .searched(&self.transform.inverse(&leaf)?, self.precision)?;
+            self.each(&self.outputs.of_logits(&logits, self.classifier)?)?
                 .sum()?
                 .gradient(&leaf)?
                 .detach()
@@ -111,7 +120,9 @@ impl<'a> Landscape<'a> {
     /// What a run came to.
     pub fn judge(&self, images: Tensor) -> Result<Run> {
         no_grad(|| {
-            let logits = self.logits(&images)?;
+            let logits = self
+                .outputs
+                .of(self.classifier, &self.transform.inverse(&images)?)?;
             // A success is a changed class, whatever other outputs the attacker sees.
             let classes = class_logits(&logits, self.classifier.classes)?;
             let hit = classes.argmax(1, false)?.eq(&self.class)?;
@@ -124,11 +135,6 @@ impl<'a> Landscape<'a> {
                 loss: self.each(&logits)?,
             })
         })
-    }
-
-    fn logits(&self, z: &Tensor) -> Result<Tensor> {
-        self.outputs
-            .of(self.classifier, &self.transform.inverse(z)?)
     }
 
     /// What the attack ascends, for each image: high is good for the attacker.
@@ -159,6 +165,7 @@ mod tests {
             (loss, Outputs::Class, false),
             (&x, y.clone(), &y),
             (Normalize::none(), Bounds::None),
+            Precision::Float32,
         )
     }
 

@@ -81,6 +81,7 @@ pub use uniform_noise::UniformNoise;
 
 use crate::Result;
 use crate::nn::{Model, Normalize};
+use crate::profile::{self, Work};
 use crate::torch::{Dtype, Precision, Tensor, with_precision};
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +168,7 @@ fn in_mode<T>(
     model: &Model,
     attack: impl FnOnce(&Classifier) -> Result<T>,
 ) -> Result<T> {
+    let _span = profile::span(Work::Attack);
     // What an attack computes in does not hang on who calls it.
     with_precision(Precision::Float32, || match mode {
         Mode::Eval => attack(&Classifier::of(model, false)),

@@ -86,10 +86,13 @@ pub enum Outputs {
 
 impl Outputs {
     pub fn of(self, classifier: &Classifier, x: &Tensor) -> Result<Tensor> {
-        let logits = classifier.logits(x)?;
+        self.of_logits(&classifier.logits(x)?, classifier)
+    }
+
+    pub fn of_logits(self, logits: &Tensor, classifier: &Classifier) -> Result<Tensor> {
         match self {
-            Outputs::Class => class_logits(&logits, classifier.classes),
-            Outputs::All => Ok(logits),
+            Outputs::Class => class_logits(logits, classifier.classes),
+            Outputs::All => Ok(logits.clone()),
         }
     }
 }

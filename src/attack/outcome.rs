@@ -1,6 +1,6 @@
 use super::{Attack, Classifier, Draws, objective::Outputs, victim::Victim};
 use crate::Result;
-use crate::torch::Tensor;
+use crate::torch::{Precision, Tensor};
 
 /// What came of an attack.
 pub struct Outcome {
@@ -22,6 +22,7 @@ impl Outcome {
         let victim = Victim {
             classifier,
             outputs: Outputs::Class,
+            precision: Precision::Float32,
         };
         let right = |x: &Tensor| -> Result<f64> {
             let wrong = victim.wrong(x, y)?.count_nonzero()? as f64;

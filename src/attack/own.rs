@@ -9,7 +9,7 @@ use super::space::{Bounds, EpsSpace};
 use super::victim::{Sight, Victim};
 use super::worst::{Run, Worst};
 use super::{Attack, Classifier, Draws, Mode, ready};
-use crate::torch::{Tensor, no_grad, with_grad};
+use crate::torch::{Precision, Tensor, no_grad, with_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -251,6 +251,7 @@ impl Attack for Own<'_> {
         let victim = Victim {
             classifier,
             outputs: self.options.outputs,
+            precision: Precision::Float32,
         };
         if self.options.restarts == 1 {
             return self.run(&victim, &x, y, draws);

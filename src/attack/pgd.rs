@@ -3,6 +3,7 @@
 //! family of iterated gradient steps; `presets` has the names that the others go by.
 
 use super::apgd::{check_count, one};
+use super::ascent::laid_out;
 use super::ball::Ball;
 use super::landscape::{Landscape, Objective};
 use super::momentum::Momentum;
@@ -12,7 +13,7 @@ use super::space::{Clip, EpsSpace};
 use super::start::Start;
 use super::worst::Worst;
 use super::{Attack, Classifier, Draws, Mode, check_batch};
-use crate::torch::{Tensor, no_grad, with_grad};
+use crate::torch::{Precision, Tensor, no_grad, with_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,8 @@ pub struct PgdOptions {
     pub convention: Convention,
     #[serde(default)]
     pub mode: Mode,
+    #[serde(default)]
+    pub precision: Precision,
     pub eps_space: Option<EpsSpace>,
     pub clip: Option<Clip>,
     pub label: Option<Labels>,
@@ -84,6 +87,8 @@ pub struct Pgd {
     pub eot: i64,
     pub convention: Convention,
     pub mode: Mode,
+    /// Of the passes of the search.
+    pub precision: Precision,
     pub eps_space: EpsSpace,
     pub clip: Clip,
     pub label: Labels,
@@ -119,6 +124,7 @@ impl Pgd {
             eot: options.eot,
             convention: options.convention,
             mode: options.mode,
+            precision: options.precision,
             eps_space: options.eps_space.unwrap_or(match la2024 {
                 true => EpsSpace::Normalized,
                 false => EpsSpace::Pixel,
@@ -144,6 +150,7 @@ impl Pgd {
         let what = self.name;
         check_eps(what, self.eps, self.norm, self.eps_space)?;
         self.norm.check_dense(what)?;
+        check_precision(what, self.precision, self.mode)?;
         check_count(what, "steps", self.steps)?;
         check_count(what, "restarts", self.restarts)?;
         check_count(what, "eot", self.eot)?;
@@ -191,10 +198,12 @@ impl Pgd {
             bounds: &landscape.bounds,
         };
         let lengths = (self.eps, self.step_size);
-        let mut z_adv = match self.random_start.noise(self.norm, lengths, z, draws)? {
+        let start = match self.random_start.noise(self.norm, lengths, z, draws)? {
             None => z.clone(),
             Some(noise) => landscape.bounds.clamp(&z.add(noise)?)?,
         };
+        // The layout in which networks compute: so the step need not turn gradients round.
+        let (mut z_adv, z) = (laid_out(&start)?, &laid_out(z)?);
         let mut momentum = Momentum::new(self.decay);
         for _ in 0..self.steps {
             interrupt::check()?;
@@ -208,7 +217,7 @@ impl Pgd {
                 ball.step(&z_adv, z, &uphill, self.step_size)
             })?;
         }
-        z_adv.detach()
+        z_adv.detach()?.contiguous()
     }
 }
 
@@ -239,6 +248,7 @@ impl Attack for Pgd {
             (self.loss, self.outputs, self.targeted),
             (&x, label, y),
             (transform, bounds),
+            self.precision,
         )?;
         let mut worst = Worst::default();
         for _ in 0..self.restarts {
@@ -273,6 +283,15 @@ pub(super) fn check_eps(what: &str, eps: f64, norm: Norm, space: EpsSpace) -> Re
         eps <= 1.0 || norm != Norm::Linf || space != EpsSpace::Pixel,
         "{what}: `eps` must be at most 1, pixels lie in [0, 1], got {eps}; did you mean \
          {eps:?}/255.0, that is px({eps})?"
+    );
+    Ok(())
+}
+
+/// `Invalid` where a frozen copy, which is in eval mode, would be asked for train mode.
+pub(super) fn check_precision(what: &str, precision: Precision, mode: Mode) -> Result<()> {
+    ensure!(
+        mode == Mode::Eval || precision != Precision::Bfloat16,
+        "{what}: `precision: \"bfloat16\"` attacks a frozen copy in eval mode, `mode` is \"train\""
     );
     Ok(())
 }

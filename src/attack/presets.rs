@@ -8,6 +8,7 @@ use super::pgd::{Convention, Pgd, PgdOptions};
 use super::space::{Clip, EpsSpace};
 use super::start::Start;
 use crate::Result;
+use crate::torch::Precision;
 use serde::Deserialize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +50,15 @@ pub struct PresetOptions {
     restarts: Option<i64>,
     #[serde(default)]
     mode: Mode,
+    #[serde(default)]
+    precision: Precision,
     eps_space: Option<EpsSpace>,
     clip: Option<Clip>,
     label: Option<Labels>,
     outputs: Option<Outputs>,
 }
 
-const OF_ALL: [&str; 8] = [
+const OF_ALL: [&str; 9] = [
     "eps",
     "steps",
     "step_size",
@@ -64,6 +67,7 @@ const OF_ALL: [&str; 8] = [
     "clip",
     "outputs",
     "mode",
+    "precision",
 ];
 
 fn ten() -> i64 {
@@ -106,6 +110,7 @@ impl Preset {
             eot: options.eot.unwrap_or(eot),
             convention: Convention::Pixel,
             mode: options.mode,
+            precision: options.precision,
             eps_space: options.eps_space,
             clip: options.clip,
             label: options.label,

@@ -12,7 +12,7 @@ use super::squares::{Trial, first, next, side};
 use super::survivors::{Found, after, rows};
 use super::victim::{Changing, Sight, Victim};
 use super::{Attack, Classifier, Draws, Mode};
-use crate::torch::{Index, Tensor, no_grad};
+use crate::torch::{Index, Precision, Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -194,6 +194,7 @@ impl Attack for Square {
         let victim = Victim {
             classifier,
             outputs: self.outputs,
+            precision: Precision::Float32,
         };
         after("square", self.eps, &victim, (x, y), |survivors| {
             ensure!(

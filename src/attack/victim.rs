@@ -3,7 +3,7 @@ use super::objective::Outputs;
 use super::survivors::rows;
 use crate::Result;
 use crate::nn::{Around, Window, class_logits};
-use crate::torch::{Index, Tensor, no_grad};
+use crate::torch::{Index, Precision, Tensor, no_grad};
 
 /// A classifier as an attack sees it that knows when it has won.
 ///
@@ -13,6 +13,8 @@ pub struct Victim<'a> {
     pub classifier: &'a Classifier<'a>,
     /// The outputs that the attacker sees.
     pub outputs: Outputs,
+    /// Of the passes of a search.
+    pub precision: Precision,
 }
 
 /// What one pass gives.
@@ -26,7 +28,7 @@ pub struct Sight {
 
 impl<'a> Victim<'a> {
     pub fn sight(&self, x: &Tensor) -> Result<Sight> {
-        match self.classifier.frozen()? {
+        match self.classifier.frozen(self.precision)? {
             Some(frozen) => self.seen(frozen.forward(x)?),
             None => self.exact_sight(x),
         }
@@ -55,7 +57,7 @@ impl<'a> Victim<'a> {
     /// Where `wrong`, found in search, is true of the classifier itself.
     pub fn confirmed(&self, x: &Tensor, y: &Tensor, wrong: Tensor) -> Result<Tensor> {
         let hits = rows(&wrong)?;
-        if hits.numel() == 0 || self.classifier.frozen()?.is_none() {
+        if hits.numel() == 0 || self.classifier.frozen(self.precision)?.is_none() {
             return Ok(wrong);
         }
         let (images, classes) = (x.index_select(0, &hits)?, y.index_select(0, &hits)?);
@@ -65,7 +67,7 @@ impl<'a> Victim<'a> {
     /// Images of which a window changes from look to look; `None` where that is no cheaper than
     /// to look at all of them.
     pub fn around(&self, x: &Tensor) -> Result<Option<Changing<'_, 'a>>> {
-        let Some(frozen) = self.classifier.frozen()? else {
+        let Some(frozen) = self.classifier.frozen(self.precision)? else {
             return Ok(None);
         };
         let around = Around::new(frozen, x)?;

@@ -87,6 +87,7 @@ struct Doc {
     rhobust run scripts/adv.rhai --set epochs=2 --set eps=8/255\n  \
     rhobust run scripts/adv.rhai --seed 1 --device cuda:0 --out runs/seed1\n  \
     rhobust run scripts/adv.rhai --set data=/data/imagenet\n  \
+    rhobust run scripts/adv.rhai --set epochs=1 --profile\n  \
     rhobust run --resume runs/evaluate-2026-01-31T12-00-00 --set batch_size=16"
 )]
 struct Run {
@@ -105,6 +106,11 @@ struct Run {
     /// runs again; --set and the like change it
     #[arg(long, value_name = "RUN", conflicts_with_all = ["script", "out"])]
     resume: Option<PathBuf>,
+
+    /// Tell at the end where the time went: loading, waiting, attack, training, evaluation, script;
+    /// the run folder gets a trace for chrome://tracing or Perfetto, trace.json
+    #[arg(long)]
+    profile: bool,
 
     /// Show this, and the parameters of the script if one is named
     #[arg(short, long)]
@@ -393,6 +399,7 @@ impl Run {
             Some(folder) => resume::settings(self, folder),
             None => Ok(Settings {
                 out: self.out,
+                profile: self.profile,
                 ..self.common.settings(self.script)
             }),
         }
@@ -413,6 +420,7 @@ impl Common {
             command_line: None,
             allow_read: self.allow_read,
             allow_write: self.allow_write,
+            profile: false,
         }
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
     Ok(Settings {
         resume: Some(folder),
         command_line: Some(command_line),
+        profile: now.profile,
         ..common.settings(then.script)
     })
 }

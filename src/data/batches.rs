@@ -5,6 +5,7 @@
 
 use super::image::Image;
 use super::split::Split;
+use crate::profile::{self, Work};
 use crate::{Error, Result, interrupt, seed};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -165,7 +166,10 @@ impl Iterator for Batches {
         }
         let batch = interrupt::check().and_then(|()| match self.workers.is_empty() {
             true => self.plan.make(self.next, &|| false),
-            false => self.desk.take(self.next),
+            false => {
+                let _span = profile::span(Work::Wait);
+                self.desk.take(self.next)
+            }
         });
         self.next += 1;
         if batch.is_err() {
@@ -220,6 +224,7 @@ impl Plan {
 
     /// Batch `number`; given up as interrupted as soon as `stopped` says so.
     fn make(&self, number: usize, stopped: &dyn Fn() -> bool) -> Result<Batch> {
+        let _span = profile::span(Work::Load);
         let split = &self.split;
         let start = number * self.options.batch_size;
         let end = self.order.len().min(start + self.options.batch_size);

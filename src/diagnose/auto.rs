@@ -17,6 +17,7 @@ fn apgd(subject: &Subject, loss: Loss) -> Apgd {
         eot: 1,
         rho: 0.75,
         mode: Default::default(),
+        precision: Default::default(),
         outputs: Outputs::Class,
         keep_going: false,
     }

@@ -46,6 +46,7 @@ pub fn randomness(subject: &Subject) -> Result<Finding> {
         eot: AVERAGED,
         rho: 0.75,
         mode: Default::default(),
+        precision: Default::default(),
         outputs: Outputs::Class,
         keep_going: false,
     };

@@ -76,7 +76,7 @@ impl Slide {
                 stride: *stride,
                 padding: 0,
             }),
-            Step::Layer(_, Reach::All) | Step::Sum(..) => None,
+            Step::Linear { .. } | Step::Layer(_, Reach::All) | Step::Sum(..) => None,
         }
     }
 
@@ -239,7 +239,7 @@ impl Local {
 mod tests {
     use super::*;
     use crate::nn::testing::{noisy_resnet, noisy_sequential};
-    use crate::torch::{Dtype, Like, generator, rand};
+    use crate::torch::{Dtype, Like, Precision, generator, rand};
 
     /// Changes at corners, edges and inside, kept in some images and not in others.
     #[test]
@@ -251,7 +251,7 @@ mod tests {
         };
         for model in [noisy_sequential()?, noisy_resnet()?] {
             model.to(Some(Dtype::Float64), None)?;
-            let frozen = model.frozen()?;
+            let frozen = model.frozen(Precision::Float32)?;
             let mut x = rand(&[4, 3, 16, 16], like)?;
             let mut around = Around::new(&frozen, &x)?.expect("it begins with a convolution");
             let mask = Tensor::from_bool(&[true, false, true, true], &[4])?;

@@ -1,17 +1,24 @@
 //! A network for many passes with the weights of now: eval mode, nothing learned, batch
 //! normalisation inside the convolutions before it. Low-order bits differ from the network's own.
 
+use super::compiled::{Compiled, Tape};
 use super::module::Module;
 use super::normalize::Normalize;
 use super::stateless::Reach;
-use crate::Result;
-use crate::torch::{self, Tensor};
+use crate::torch::{self, Device, Dtype, Recorded, Tensor, no_grad};
+use crate::{Result, profile};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// The steps from pixels in [0, 1] to logits.
 pub struct Frozen {
     pub(super) normalize: Normalize,
     pub(super) steps: Vec<Step>,
+    /// What passes compute in.
+    dtype: Dtype,
+    /// By the rows and columns of images; none where oneDNN is missing.
+    compiled: RefCell<HashMap<(i64, i64), Option<Rc<Compiled>>>>,
 }
 
 pub(super) enum Step {
@@ -24,6 +31,11 @@ pub(super) enum Step {
     /// A factor and a summand for each channel, `[c, 1, 1]`.
     Affine(Tensor, Tensor),
     Relu,
+    /// `[n, inputs]` to `[n, outputs]`.
+    Linear {
+        weight: Tensor,
+        bias: Option<Tensor>,
+    },
     Layer(Rc<dyn Module>, Reach),
     /// Two ways side by side, added.
     Sum(Vec<Step>, Vec<Step>),
@@ -45,6 +57,14 @@ impl Plan {
             bias: bias.map(Tensor::detach).transpose()?,
             geometry,
             relu: false,
+        });
+        Ok(())
+    }
+
+    pub(super) fn linear(&mut self, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+        self.0.push(Step::Linear {
+            weight: weight.detach()?,
+            bias: bias.map(Tensor::detach).transpose()?,
         });
         Ok(())
     }
@@ -111,6 +131,7 @@ impl Step {
             }
             Step::Affine(scale, shift) => x.mul(scale)?.add(shift),
             Step::Relu => x.relu(),
+            Step::Linear { weight, bias } => x.linear(weight, bias.as_ref()),
             Step::Layer(layer, _) => layer.forward(x, false),
             Step::Sum(one, other) => through(one, x)?.add(through(other, x)?),
         }
@@ -145,12 +166,19 @@ pub(super) fn through(steps: &[Step], x: &Tensor) -> Result<Tensor> {
 }
 
 impl Frozen {
-    pub(super) fn new(network: &Rc<dyn Module>, normalize: Normalize) -> Result<Self> {
+    /// For passes in `dtype`, which is that of the weights, or bfloat16 in the place of float32.
+    pub(super) fn new(
+        network: &Rc<dyn Module>,
+        normalize: Normalize,
+        dtype: Dtype,
+    ) -> Result<Self> {
         let mut plan = Plan::default();
-        torch::no_grad(|| plan.network(network))?;
+        no_grad(|| plan.network(network))?;
         Ok(Frozen {
             normalize,
             steps: plan.0,
+            dtype,
+            compiled: RefCell::default(),
         })
     }
 
@@ -166,10 +194,62 @@ impl Frozen {
 
     /// Logits `[n, outputs]` for pixels in [0, 1].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let logits = through(&self.steps, &self.first_input(x)?)?;
+        let compiled = self.compiled(x)?;
+        let _span = profile::forward(x.is_recorded());
+        let logits = match compiled {
+            None => through(&self.steps, &self.first_input(x)?)?,
+            Some(compiled) if x.is_recorded() => {
+                let z = no_grad(|| self.normalize.forward(&x.detach()?))?;
+                let (logits, tape) = no_grad(|| compiled.record(&z))?;
+                let normalize = self.normalize.clone();
+                x.record(
+                    &logits,
+                    Pass {
+                        compiled,
+                        tape,
+                        normalize,
+                    },
+                )?
+            }
+            Some(compiled) => compiled.forward(&self.normalize.forward(x)?)?,
+        };
         let images = x.shape().first().copied().unwrap_or(1);
         torch::count_forward(images, logits.requires_grad());
         Ok(logits)
+    }
+
+    /// For images like `x`, on a processor and in single precision or less.
+    fn compiled(&self, x: &Tensor) -> Result<Option<Rc<Compiled>>> {
+        let &[n, channels, height, width] = x.shape().as_slice() else {
+            return Ok(None);
+        };
+        if x.device() != Device::Cpu || x.dtype()? != Dtype::Float32 {
+            return Ok(None);
+        }
+        let size = (height, width);
+        if let Some(known) = self.compiled.borrow().get(&size) {
+            return Ok(known.clone());
+        }
+        let input = [n, channels, height, width];
+        let compiled = Compiled::new(&self.steps, input, self.dtype)
+            .ok()
+            .map(Rc::new);
+        self.compiled.borrow_mut().insert(size, compiled.clone());
+        Ok(compiled)
+    }
+}
+
+/// One pass, for the way back from its logits to pixels.
+struct Pass {
+    compiled: Rc<Compiled>,
+    tape: Tape,
+    normalize: Normalize,
+}
+
+impl Recorded for Pass {
+    fn pull_back(&self, gradient: &Tensor) -> Result<Tensor> {
+        let gradient = self.compiled.pull_back(&self.tape, gradient)?;
+        self.normalize.pull_back(&gradient)
     }
 }
 
@@ -177,7 +257,7 @@ impl Frozen {
 mod tests {
     use super::*;
     use crate::nn::testing::{noisy_resnet, noisy_sequential};
-    use crate::torch::{Dtype, Like, generator, rand};
+    use crate::torch::{Dtype, Like, Precision, generator, manual_seed, rand};
 
     /// Logits and gradients of both kinds of networks, in float64.
     #[test]
@@ -189,7 +269,7 @@ mod tests {
         };
         for model in [noisy_sequential()?, noisy_resnet()?] {
             model.to(Some(Dtype::Float64), None)?;
-            let frozen = model.frozen()?;
+            let frozen = model.frozen(Precision::Float32)?;
             let x = rand(&[3, 3, 16, 16], like)?.leaf()?;
             let (own, fast) = (model.forward_in(&x, false)?, frozen.forward(&x)?);
             // The weights are multiplied in another order.
@@ -203,10 +283,57 @@ mod tests {
         Ok(())
     }
 
+    /// The passes that were made ready for one size of images, twice through the same graph, beside
+    /// the network's own in float32. bfloat16 has eight bits, of which layers lose some.
+    #[test]
+    fn compiled_passes_are_those_of_the_network() -> Result<()> {
+        let _guard = generator();
+        manual_seed(6);
+        for model in [noisy_sequential()?, noisy_resnet()?] {
+            // Gradients of a network at random meet many corners of its ReLUs.
+            for (precision, logits_within, angle) in [
+                (Precision::Float32, 1e-5, 0.999),
+                (Precision::Bfloat16, 0.05, 0.9),
+            ] {
+                let frozen = model.frozen(precision)?;
+                for side in [16, 9, 16] {
+                    let x = rand(&[3, 3, side, side], Like::default())?.leaf()?;
+                    let (own, fast) = (model.forward_in(&x, false)?, frozen.forward(&x)?);
+                    let distance = |a: &Tensor, b: &Tensor| -> Result<f64> {
+                        a.sub(b)?.square()?.sum()?.sqrt()?.item()
+                    };
+                    let size = distance(&own, &own.zeros_like()?)?;
+                    assert!(
+                        distance(&own, &fast)? < logits_within * size,
+                        "{model} {precision:?}"
+                    );
+                    let unrecorded = no_grad(|| frozen.forward(&x))?;
+                    // Sums are rounded once or twice, as somebody else holds a summand or not.
+                    assert!(distance(&unrecorded, &fast)? < logits_within * size);
+
+                    let expected = own.square()?.sum()?.gradient(&x)?;
+                    let loss = fast.square()?.sum()?;
+                    let again = loss.gradient_keeping(&x)?;
+                    let slope = loss.gradient(&x)?;
+                    assert!(slope.equal(&again)?);
+                    let along = slope.mul(&expected)?.sum()?.item()?;
+                    let lengths = distance(&slope, &slope.zeros_like()?)?
+                        * distance(&expected, &expected.zeros_like()?)?;
+                    assert!(
+                        along > angle * lengths,
+                        "{model} {precision:?} {}",
+                        along / lengths
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
     #[test]
     fn batch_norm_is_folded_in() -> Result<()> {
         let _guard = generator();
-        let frozen = noisy_sequential()?.frozen()?;
+        let frozen = noisy_sequential()?.frozen(Precision::Float32)?;
         let norms = frozen
             .steps
             .iter()

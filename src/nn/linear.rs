@@ -1,10 +1,8 @@
 use super::frozen::Plan;
 use super::init;
 use super::module::{Entry, Module, join};
-use super::stateless::Reach;
 use crate::Result;
 use crate::torch::Tensor;
-use std::rc::Rc;
 
 /// `[n, inputs]` to `[n, outputs]`, with PyTorch's default initialisation.
 pub struct Linear {
@@ -37,11 +35,7 @@ impl Module for Linear {
     }
 
     fn freeze(&self, plan: &mut Plan) -> Result<bool> {
-        let frozen = Linear {
-            weight: self.weight.detach()?,
-            bias: self.bias.as_ref().map(Tensor::detach).transpose()?,
-        };
-        plan.layer(Rc::new(frozen), Reach::All);
+        plan.linear(&self.weight, self.bias.as_ref())?;
         Ok(true)
     }
 

@@ -2,6 +2,7 @@
 //! and their weight files.
 
 mod around;
+mod compiled;
 mod container;
 mod conv;
 mod fingerprint;

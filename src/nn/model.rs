@@ -3,8 +3,8 @@ use super::module::{Entry, Module, entries};
 use super::normalize::Normalize;
 use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
-use crate::Result;
 use crate::torch::{self, Device, Dtype, Precision, Tensor, no_grad};
+use crate::{Result, profile};
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
@@ -112,6 +112,7 @@ impl Model {
     /// The same logits, while `watch` sees what each layer gives.
     pub fn forward_watched(&self, x: &Tensor, training: bool, watch: &mut Watch) -> Result<Tensor> {
         let own = self.first_parameter();
+        let _span = profile::forward(own.as_ref().is_some_and(Tensor::is_recorded));
         if let Some(own) = &own {
             let (device, dtype) = (own.device(), own.dtype()?);
             ensure!(
@@ -133,8 +134,9 @@ impl Model {
     }
 
     /// The network for many passes in eval mode, with the weights of now.
-    pub fn frozen(&self) -> Result<Frozen> {
-        Frozen::new(&self.0.network, self.0.normalize.clone())
+    pub fn frozen(&self, precision: Precision) -> Result<Frozen> {
+        let dtype = precision.dtype(self.dtype()?, self.device());
+        Frozen::new(&self.0.network, self.0.normalize.clone(), dtype)
     }
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.

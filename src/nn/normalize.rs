@@ -89,6 +89,14 @@ impl Normalize {
         }
     }
 
+    /// The gradient of pixels, from that of what [`Normalize::forward`] makes of them.
+    pub fn pull_back(&self, gradient: &Tensor) -> Result<Tensor> {
+        match self.constants(gradient)? {
+            Some((_, std)) => gradient.div(&std),
+            None => Ok(gradient.clone()),
+        }
+    }
+
     pub fn inverse(&self, x: &Tensor) -> Result<Tensor> {
         match self.constants(x)? {
             Some((mean, std)) => x.mul(&std)?.add(&mean),

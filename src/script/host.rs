@@ -40,6 +40,8 @@ pub struct Settings {
     pub command_line: Option<Vec<String>>,
     pub allow_read: Vec<PathBuf>,
     pub allow_write: Vec<PathBuf>,
+    /// Whether to tell where the time went.
+    pub profile: bool,
 }
 
 /// The host of one run; clones share it.

@@ -2,7 +2,7 @@
 
 use super::errors::report;
 use super::{Failure, Host, Settings, compile_file, engine, help, params, thread};
-use crate::{Error, Result, interrupt, ledger, run, torch};
+use crate::{Error, Result, files, interrupt, ledger, profile, run, torch};
 use rhai::{AST, Engine};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,9 @@ fn run_here(settings: Settings) -> Ending {
         torch::set_num_threads(threads);
     }
     let engine = engine(host.clone());
+    if host.settings().profile {
+        profile::start(torch::cuda::synchronize);
+    }
     let ending = match compile_and_run(&host, &engine) {
         Ok(()) => Ending::Finished,
         Err(_) if interrupt::requested() => match host.write_checkpoints() {
@@ -54,10 +57,29 @@ fn run_here(settings: Settings) -> Ending {
         },
         Err(error) => Ending::Failed(report(&engine, &error)),
     };
-    match (host.end_record(recorded(&ending)), ending) {
+    let told = tell_profile(&host);
+    match (host.end_record(recorded(&ending)).and(told), ending) {
         (Err(error), Ending::Finished) => Ending::Failed(format!("error: {error}\n")),
         (_, ending) => ending,
     }
+}
+
+/// Where the time went, if that was asked for, however the run ended.
+fn tell_profile(host: &Host) -> Result<()> {
+    let Some(profile) = profile::finish() else {
+        return Ok(());
+    };
+    print!("{profile}");
+    let Some(folder) = host.run_folder() else {
+        return Ok(());
+    };
+    let trace = folder.join("trace.json");
+    files::write_whole(&trace, profile.chrome_trace().as_bytes())?;
+    println!(
+        "trace for chrome://tracing or Perfetto: {}",
+        trace.display()
+    );
+    Ok(())
 }
 
 pub(super) fn recorded(ending: &Ending) -> run::Ending {

@@ -3,7 +3,7 @@
 use super::Tensor;
 use super::error::failed;
 use super::passes;
-use crate::Result;
+use crate::{Result, profile};
 use std::ffi::c_void;
 
 unsafe extern "C" {
@@ -71,6 +71,7 @@ fn differentiate(
             input.signature()
         );
     }
+    let _span = profile::backward();
     let raw: Vec<&tch::Tensor> = inputs.iter().map(|input| &*input.0).collect();
     let found = tch::Tensor::f_run_backward(&[&*loss.0], &raw, keep, record)
         .map_err(|error| failed("grad", &[loss], &error))?;

@@ -75,6 +75,13 @@ pub fn device_count() -> usize {
     }
 }
 
+/// Waits until the GPUs have done all that they were given.
+pub fn synchronize() {
+    for index in 0..device_count() {
+        tch::Cuda::synchronize(index as i64);
+    }
+}
+
 /// What the driver says of itself; `None` without one, or when it does not answer.
 pub fn driver() -> Option<Driver> {
     // SAFETY: the declarations are those of cuda.h; `ask` passes buffers of the right size.

@@ -86,19 +86,6 @@ impl Tensor {
         self.result("relu", &[], self.0.f_relu())
     }
 
-    /// The same, written over the entries of a tensor that nobody else holds.
-    pub fn into_relu(self) -> Result<Tensor> {
-        match std::rc::Rc::try_unwrap(self.0) {
-            Ok(mut own) => {
-                let done = own.f_relu_().map(drop);
-                let out = Tensor::wrap(own);
-                done.map_err(|error| out.failure("relu", &[], &error))?;
-                Ok(out)
-            }
-            Err(shared) => Tensor(shared).relu(),
-        }
-    }
-
     pub fn leaky_relu(&self) -> Result<Tensor> {
         self.result("leaky_relu", &[], self.0.f_leaky_relu())
     }

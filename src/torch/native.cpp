@@ -55,6 +55,11 @@ extern "C" bool rhobust_set_generator_state(const at::Tensor* state) {
     }
 }
 
+// Whether no other tensor, view or graph sees the entries of `x`.
+extern "C" bool rhobust_is_own(const at::Tensor* x) {
+    return x->has_storage() && x->storage().use_count() == 1 && x->use_count() == 1;
+}
+
 // What was accumulated for `x` becomes `gradient`, or nothing where that is null.
 extern "C" void rhobust_set_grad(const at::Tensor* x, const at::Tensor* gradient) {
     try {

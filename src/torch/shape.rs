@@ -56,6 +56,12 @@ impl Tensor {
             .permute(&[0, 3, 1, 2])
     }
 
+    /// Every `step`-th entry along `dim`, a view.
+    pub fn every(&self, dim: i64, step: i64) -> Result<Tensor> {
+        let view = self.0.f_slice(dim, None::<i64>, None::<i64>, step);
+        self.result("slice", &[], view)
+    }
+
     /// Parts of `size` entries along `dim`; the last may be smaller.
     pub fn split(&self, size: i64, dim: i64) -> Result<Vec<Tensor>> {
         ensure!(size > 0, "`split`: `size` must be positive, got {size}");

@@ -3,6 +3,7 @@
 //! w -= lr * (g + weight_decay * w + momentum * v). v starts as the first such gradient.
 
 use crate::Result;
+use crate::profile::{self, Work};
 use crate::report::thousands;
 use crate::torch::autograd::{gradients_where_used, with_zeros};
 use crate::torch::{SgdRates, Tensor, sgd_step};
@@ -138,6 +139,7 @@ impl Sgd {
             nesterov,
             ..
         } = self.options;
+        let _span = profile::span(Work::Update);
         let mut velocity = self.velocity.borrow_mut();
         let mut moved = Vec::new();
         if momentum != 0.0 {

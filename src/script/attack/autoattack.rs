@@ -31,6 +31,9 @@ pub mod functions {
     /// - `outputs` (default `"class"`): the attacker sees the class logits; `"all"` shows the
     ///   transformations' too
     /// - `mode` (default `"eval"`): as for `pgd`
+    /// - `precision` (default `"float32"`): of the passes of the search, as for `pgd`; in float32 they
+    ///   go through a frozen copy, too, which differs from the model in low-order bits. A success
+    ///   counts where the model itself is mistaken
     ///
     /// Errors: an `eps` that is no radius in pixels of [0, 1] (`8` for `px(8)`), counts below 1.
     ///
@@ -60,7 +63,8 @@ pub mod functions {
     /// - `targets` (default 9): how many classes, those ranked second, third, ... at the clean
     ///   image; no more than there are
     /// - `restarts` (default 1): runs towards each class
-    /// - `eps`, `norm`, `steps`, `eot`, `rho`, `keep_going`, `outputs`, `mode`: as for `apgd`
+    /// - `eps`, `norm`, `steps`, `eot`, `rho`, `keep_going`, `outputs`, `mode`, `precision`: as for
+    ///   `apgd`
     ///
     /// Errors: as for `apgd`; a model with fewer than four outputs.
     ///
@@ -92,7 +96,7 @@ pub mod functions {
     /// - `beta` (default 0.9): what is left of a perturbation after a success
     /// - `keep_going` (default false): looks on for smaller perturbations once one is within `eps`
     /// - `norm` (default `"linf"`): or `"l2"`, `"l1"`
-    /// - `outputs`, `mode`: as for `apgd`
+    /// - `outputs`, `mode`, `precision`: as for `apgd`
     ///
     /// Errors: as for `apgd`; shares outside of [0, 1].
     ///
@@ -152,6 +156,7 @@ pub mod functions {
     /// - `steps` (default 100), `queries` (default 5000), `targets` (default 9): of the attacks
     ///   that have them; less than the default is not AutoAttack any more. In L1 `"standard"`
     ///   has five restarts of `"apgd-ce"` and at most five targets of `"apgd-t"`
+    /// - `precision` (default `"float32"`): of all attacks but Square, which stays in float32
     /// - `keep_going`, `outputs`, `mode`: as for `apgd`
     ///
     /// Errors: as for `apgd`; `attacks` without `"custom"` or the other way round; an attack that

@@ -19,7 +19,8 @@ pub mod functions {
     /// - `steps` (default 10): number of gradient steps; the paper takes
     ///   `min(eps + 4, 1.25 * eps)`, eps in grey levels, with steps of one grey level
     /// - `step_size` (default `2.5 * eps / steps`): px(2) at px(8) and 10 steps, as in torchattacks
-    /// - `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`: as for `pgd`
+    /// - `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`, `precision`: as
+    ///   for `pgd`
     ///
     /// Errors: as for `pgd`.
     ///
@@ -43,8 +44,8 @@ pub mod functions {
     /// - `steps` (default 10): as in torchattacks; the paper's attack is `steps: 1` with half of
     ///   `eps` as `step_size`
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
-    /// - `step_size`, `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`:
-    ///   as for `bim`
+    /// - `step_size`, `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`,
+    ///   `precision`: as for `bim`
     ///
     /// In L2 the random step goes in any direction, over a length of `step_size`.
     ///
@@ -68,7 +69,8 @@ pub mod functions {
     /// - `decay` (default 1.0): of the sum of the gradients of earlier steps
     /// - `steps` (default 10), `step_size` (default `2.5 * eps / steps`): as for `bim`; the paper
     ///   takes steps of `eps / steps`
-    /// - `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`: as for `pgd`
+    /// - `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`, `precision`: as
+    ///   for `pgd`
     ///
     /// Source: Dong et al. 2018, <https://arxiv.org/abs/1710.06081>, algorithm 1.
     ///
@@ -89,7 +91,7 @@ pub mod functions {
     ///
     /// - `eps`: in pixels of [0, 1]
     /// - `decay`, `steps`, `step_size`, `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`,
-    ///   `outputs`, `mode`: as for `mifgsm`
+    ///   `outputs`, `mode`, `precision`: as for `mifgsm`
     ///
     /// As in torchattacks, each gradient is divided by its mean absolute value; the paper divides
     /// by the sum, so it looks less far ahead.
@@ -113,7 +115,7 @@ pub mod functions {
     /// - `eps`: in pixels of [0, 1]
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
     /// - `steps` (default 10), `step_size` (default `2.5 * eps / steps`), `norm`, `eps_space`,
-    ///   `clip`, `outputs`, `mode`: as for `bim`
+    ///   `clip`, `outputs`, `mode`, `precision`: as for `bim`
     ///
     /// It begins with normal noise of standard deviation 0.001.
     ///
@@ -138,7 +140,7 @@ pub mod functions {
     /// - `random_start` (default true): begin at a random point of the ball
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
     /// - `steps`, `step_size`, `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`,
-    ///   `mode`: as for `bim`
+    ///   `mode`, `precision`: as for `bim`
     ///
     /// Source: Athalye et al. 2018, <https://arxiv.org/abs/1802.00420>, section 4.2.
     ///
