@@ -2,6 +2,7 @@ use crate::Result;
 use crate::nn::{Frozen, Model, Normalize};
 use crate::torch::{Dtype, Precision, Tensor};
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 type Logits<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
 
@@ -15,7 +16,7 @@ pub struct Classifier<'a> {
     /// The model whose function this is in eval mode, and what came of freezing it: for passes in
     /// its own dtype and in bfloat16.
     model: Option<&'a Model>,
-    frozen: [OnceCell<Frozen>; 2],
+    frozen: [OnceCell<Rc<Frozen>>; 2],
 }
 
 impl<'a> Classifier<'a> {
@@ -41,7 +42,7 @@ impl<'a> Classifier<'a> {
     }
 
     /// The same function up to low-order bits, or in bfloat16, at less cost, where the weights are
-    /// known and of at least single precision. It is made once: the weights must stay as they are.
+    /// known and of at least single precision. The weights must stay as they are meanwhile.
     pub fn frozen(&self, precision: Precision) -> Result<Option<&Frozen>> {
         let Some(model) = self.model else {
             return Ok(None);
@@ -56,7 +57,7 @@ impl<'a> Classifier<'a> {
         if frozen.get().is_none() {
             let _ = frozen.set(model.frozen(precision)?);
         }
-        Ok(frozen.get())
+        Ok(frozen.get().map(|frozen| &**frozen))
     }
 
     /// The logits that a search looks at: those of the function itself in float32, those of the

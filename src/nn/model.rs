@@ -3,9 +3,9 @@ use super::module::{Entry, Module, entries};
 use super::normalize::Normalize;
 use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
-use crate::torch::{self, Device, Dtype, Precision, Tensor, no_grad};
+use crate::torch::{self, Device, Dtype, Precision, Stamp, Tensor, no_grad};
 use crate::{Result, profile};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -23,6 +23,14 @@ struct Inner {
     outputs: Option<i64>,
     classes: Cell<Option<i64>>,
     training: Cell<bool>,
+    /// For passes in the dtype of the weights, and in a lower one.
+    frozen: [RefCell<Option<Kept>>; 2],
+}
+
+/// A frozen copy, and of which weights.
+struct Kept {
+    stamps: Vec<Stamp>,
+    frozen: Rc<Frozen>,
 }
 
 impl Model {
@@ -39,6 +47,7 @@ impl Model {
             outputs,
             classes: Cell::new(outputs),
             training: Cell::new(true),
+            frozen: Default::default(),
         }))
     }
 
@@ -133,10 +142,28 @@ impl Model {
         Ok(logits)
     }
 
-    /// The network for many passes in eval mode, with the weights of now.
-    pub fn frozen(&self, precision: Precision) -> Result<Frozen> {
-        let dtype = precision.dtype(self.dtype()?, self.device());
-        Frozen::new(&self.0.network, self.0.normalize.clone(), dtype)
+    /// The network for many passes in eval mode, with the weights of now. The copy is kept until
+    /// they change.
+    pub fn frozen(&self, precision: Precision) -> Result<Rc<Frozen>> {
+        let own = self.dtype()?;
+        let dtype = precision.dtype(own, self.device());
+        let kept = &self.0.frozen[usize::from(dtype != own)];
+        let entries = self.entries().into_iter();
+        let stamps: Vec<Stamp> = entries.map(|(_, entry)| entry.tensor().stamp()).collect();
+        if let Some(kept) = &*kept.borrow()
+            && kept.stamps == stamps
+        {
+            return Ok(kept.frozen.clone());
+        }
+        // The old copy goes before the new one comes.
+        *kept.borrow_mut() = None;
+        let frozen = Frozen::new(&self.0.network, self.0.normalize.clone(), dtype)?;
+        let frozen = Rc::new(frozen);
+        *kept.borrow_mut() = Some(Kept {
+            stamps,
+            frozen: frozen.clone(),
+        });
+        Ok(frozen)
     }
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.

@@ -24,6 +24,7 @@ mod passes;
 mod precision;
 mod random_state;
 mod reduce;
+mod replay;
 pub mod safetensors;
 mod sgd;
 mod shape;
@@ -45,8 +46,9 @@ pub use packed::{Packed, PackedLinear, PackedTransposed};
 pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use precision::Precision;
 pub use random_state::RandomState;
+pub use replay::Replay;
 pub use sgd::{SgdRates, sgd_step};
-pub use tensor::{Operand, Scalar, Tensor};
+pub use tensor::{Operand, Scalar, Stamp, Tensor};
 
 /// Seeds libtorch's generators, on the CPU and on every GPU.
 pub fn manual_seed(seed: u64) {
