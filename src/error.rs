@@ -10,6 +10,8 @@ pub enum Error {
     /// What was passed or asked for is not acceptable: one sentence in lower case, the
     /// argument in backticks, the rule, what came.
     Invalid(String),
+    /// An allocator had no room: a sentence like that of `Invalid`. Fewer images at once may fit.
+    OutOfMemory(String),
     /// The computation was stopped on request (Ctrl-C).
     Interrupted,
     /// A callback failed. The caller that supplied it takes its own error out again.
@@ -43,6 +45,7 @@ impl Error {
     pub fn context(self, prefix: impl fmt::Display) -> Self {
         match self {
             Error::Invalid(message) => Error::Invalid(format!("{prefix}: {message}")),
+            Error::OutOfMemory(message) => Error::OutOfMemory(format!("{prefix}: {message}")),
             other => other,
         }
     }
@@ -68,7 +71,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Error::Invalid(message) => f.write_str(message),
+            Error::Invalid(message) | Error::OutOfMemory(message) => f.write_str(message),
             Error::Interrupted => f.write_str("interrupted"),
             Error::Callback(_) => f.write_str("a callback failed"),
         }

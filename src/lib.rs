@@ -7,6 +7,7 @@
 #[macro_use]
 mod error;
 pub mod interrupt;
+pub mod notice;
 pub mod seed;
 
 pub mod files;

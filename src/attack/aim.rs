@@ -5,7 +5,8 @@ use super::objective::{Loss, Outputs};
 use super::victim::{Sight, Victim};
 use super::worst::Run;
 use crate::Result;
-use crate::torch::{Precision, Tensor, no_grad};
+use crate::nn::Part;
+use crate::torch::{Precision, Tensor, no_grad, with_grad};
 
 /// Away from the class `y`, or towards it.
 pub struct Aim<'a> {
@@ -34,13 +35,27 @@ impl<'a> Aim<'a> {
 
     /// The same for some rows of the batch.
     pub fn select(&self, rows: &Tensor) -> Result<Aim<'a>> {
-        let y = self.y.index_select(0, rows)?;
+        Ok(self.at(&self.y.index_select(0, rows)?))
+    }
+
+    /// What `pass` gives for the parts of a batch that go through the classifier at once, each
+    /// with the aim for its images.
+    pub fn in_parts<const K: usize>(
+        &self,
+        pass: impl Fn(Part, &Aim<'a>) -> Result<[Tensor; K]>,
+    ) -> Result<[Tensor; K]> {
+        self.victim.classifier.in_parts(self.y.dim(0)?, |part| {
+            with_grad(|| pass(part, &self.at(&part.of(&self.y)?)))
+        })
+    }
+
+    fn at(&self, y: &Tensor) -> Aim<'a> {
         let Victim {
             classifier,
             outputs,
             ..
         } = self.victim;
-        Ok(Aim::new(classifier, outputs, &y, self.targeted))
+        Aim::new(classifier, outputs, y, self.targeted)
     }
 
     /// Which images are where they are wanted, bool `[n]`.

@@ -6,6 +6,7 @@ use super::norm::Norm;
 use super::objective::{Loss, Outputs};
 use super::pgd::{check_eps, check_precision};
 use super::space::EpsSpace;
+use super::stop::Stop;
 use super::survivors::{Found, after};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode, sparse_ascent};
@@ -38,9 +39,9 @@ pub struct Apgd {
     pub precision: Precision,
     #[serde(default)]
     pub outputs: Outputs,
-    /// Goes on with an example after its first success and returns its last one.
+    /// With `Never` an example goes on after its first success, and its last one is returned.
     #[serde(default)]
-    pub keep_going: bool,
+    pub stop: Stop,
 }
 
 pub(super) fn hundred() -> i64 {
@@ -164,6 +165,10 @@ impl Attack for Apgd {
 
     fn mode(&self) -> Mode {
         self.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        true
     }
 
     fn options(&self) -> serde_json::Value {

@@ -5,6 +5,7 @@ use super::apgd::{Apgd, check_count, hundred, one, three_quarters};
 use super::ascent::Goal;
 use super::norm::Norm;
 use super::objective::{Loss, Outputs};
+use super::stop::Stop;
 use super::survivors::after;
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode};
@@ -38,7 +39,7 @@ pub struct ApgdT {
     #[serde(default)]
     pub outputs: Outputs,
     #[serde(default)]
-    pub keep_going: bool,
+    pub stop: Stop,
 }
 
 pub(super) fn nine() -> i64 {
@@ -65,7 +66,7 @@ impl ApgdT {
             mode: self.mode,
             precision: self.precision,
             outputs: self.outputs,
-            keep_going: self.keep_going,
+            stop: self.stop,
         }
     }
 }
@@ -103,6 +104,10 @@ impl Attack for ApgdT {
 
     fn mode(&self) -> Mode {
         self.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        true
     }
 
     fn options(&self) -> serde_json::Value {

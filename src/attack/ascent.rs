@@ -6,9 +6,11 @@ use super::Draws;
 use super::apgd::Apgd;
 use super::norm::Norm;
 use super::objective::{Loss, targeted_dlr};
+use super::stop::Stop;
 use super::survivors::{Found, rows};
 use super::victim::Victim;
 use crate::Result;
+use crate::nn::Part;
 use crate::torch::{Index, Tensor, no_grad, with_grad};
 
 /// What is ascended.
@@ -32,6 +34,13 @@ impl Goal {
         Ok(match self {
             Goal::Away(loss) => Goal::Away(*loss),
             Goal::Towards(target) => Goal::Towards(target.index_select(0, stay)?),
+        })
+    }
+
+    fn part(&self, part: Part) -> Result<Self> {
+        Ok(match self {
+            Goal::Away(loss) => Goal::Away(*loss),
+            Goal::Towards(target) => Goal::Towards(part.of(target)?),
         })
     }
 }
@@ -218,7 +227,9 @@ impl<'a> Ascent<'a> {
         let wrong = &self
             .victim
             .confirmed(&self.here.x, &self.y, wrong.clone())?;
-        if !keep(&mut self.found, &self.places, &self.here.x, wrong)? || self.attack.keep_going {
+        if !keep(&mut self.found, &self.places, &self.here.x, wrong)?
+            || self.attack.stop == Stop::Never
+        {
             return Ok(());
         }
         self.retain(&rows(&wrong.logical_not()?)?)
@@ -279,18 +290,21 @@ pub fn look(
     z: &Tensor,
     y: &Tensor,
 ) -> Result<(Point, Tensor)> {
-    let pass = || -> Result<(Tensor, Tensor, Tensor)> {
-        with_grad(|| {
-            let leaf = z.leaf()?;
-            let sight = victim.sight(&leaf)?;
-            let loss = goal.each(&sight.logits, y)?;
-            let gradient = loss.sum()?.gradient(&leaf)?;
-            Ok((loss.detach()?, gradient, sight.wrong(y)?))
+    let pass = || {
+        victim.classifier.in_parts(z.dim(0)?, |part| {
+            let (goal, y) = (goal.part(part)?, part.of(y)?);
+            with_grad(|| {
+                let leaf = part.of(z)?.leaf()?;
+                let sight = victim.sight(&leaf)?;
+                let loss = goal.each(&sight.logits, &y)?;
+                let gradient = loss.sum()?.gradient(&leaf)?;
+                Ok([loss.detach()?, gradient, sight.wrong(&y)?])
+            })
         })
     };
-    let (mut loss, mut gradient, mut wrong) = pass()?;
+    let [mut loss, mut gradient, mut wrong] = pass()?;
     for _ in 1..attack.eot {
-        let (last_loss, another, last_wrong) = pass()?;
+        let [last_loss, another, last_wrong] = pass()?;
         (loss, wrong) = (last_loss, last_wrong);
         gradient = gradient.add(another)?;
     }

@@ -10,6 +10,7 @@ use super::objective::{Loss, Outputs};
 use super::pgd::{check_eps, check_precision};
 use super::space::EpsSpace;
 use super::square::{Square, five_thousand, four_fifths};
+use super::stop::Stop;
 use super::survivors::{Found, Survivors};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode, Outcome, check_batch, describe};
@@ -73,7 +74,7 @@ pub struct AutoAttackOptions {
     #[serde(default)]
     pub outputs: Outputs,
     #[serde(default)]
-    pub keep_going: bool,
+    pub stop: Stop,
 }
 
 struct Stage<'a> {
@@ -163,7 +164,7 @@ impl AutoAttackOptions {
                 mode: self.mode,
                 precision: self.precision,
                 outputs: self.outputs,
-                keep_going: self.keep_going,
+                stop: self.stop,
             }),
             "fab" => Rc::new(self.fab(0, restarts)),
             "fab-t" => Rc::new(self.fab(self.targets, 1)),
@@ -196,7 +197,7 @@ impl AutoAttackOptions {
             mode: self.mode,
             precision: self.precision,
             outputs: self.outputs,
-            keep_going: self.keep_going,
+            stop: self.stop,
         }
     }
 
@@ -209,7 +210,7 @@ impl AutoAttackOptions {
             mode: self.mode,
             precision: self.precision,
             outputs: self.outputs,
-            keep_going: self.keep_going,
+            stop: self.stop,
             ..Fab::within(self.eps)
         }
     }
@@ -277,6 +278,10 @@ impl Attack for AutoAttack<'_> {
 
     fn mode(&self) -> Mode {
         self.options.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        true
     }
 
     fn options(&self) -> serde_json::Value {

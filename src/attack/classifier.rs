@@ -1,5 +1,5 @@
 use crate::Result;
-use crate::nn::{Frozen, Model, Normalize};
+use crate::nn::{Frozen, Model, Normalize, Part, Room};
 use crate::torch::{Dtype, Precision, Tensor};
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -17,6 +17,11 @@ pub struct Classifier<'a> {
     /// its own dtype and in bfloat16.
     model: Option<&'a Model>,
     frozen: [OnceCell<Rc<Frozen>>; 2],
+    /// How many images go through it at once; `None` where all of a batch must, because what is
+    /// said of an image depends on the others.
+    room: Option<Rc<Room>>,
+    /// So many of them are wanted at most.
+    at_once: Option<i64>,
 }
 
 impl<'a> Classifier<'a> {
@@ -27,6 +32,8 @@ impl<'a> Classifier<'a> {
             normalize: None,
             model: None,
             frozen: Default::default(),
+            room: Some(Rc::default()),
+            at_once: None,
         }
     }
 
@@ -38,7 +45,15 @@ impl<'a> Classifier<'a> {
             normalize: Some(model.normalize().clone()),
             model: (!training).then_some(model),
             frozen: Default::default(),
+            // Statistics of a batch are those of all its images.
+            room: (!training).then(|| model.room().clone()),
+            at_once: None,
         }
+    }
+
+    /// The same in passes of at most so many images.
+    pub fn in_passes_of(self, at_once: Option<i64>) -> Self {
+        Classifier { at_once, ..self }
     }
 
     /// The same function up to low-order bits, or in bfloat16, at less cost, where the weights are
@@ -60,28 +75,58 @@ impl<'a> Classifier<'a> {
         Ok(frozen.get().map(|frozen| &**frozen))
     }
 
-    /// The logits that a search looks at: those of the function itself in float32, those of the
-    /// frozen model where a lower precision is allowed. What is found counts by [`Self::logits`].
-    pub fn searched(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
+    /// What a search looks at instead of the function itself, where a precision below float32 is
+    /// allowed. What is found counts by [`Self::logits`].
+    pub fn stand_in(&self, precision: Precision) -> Result<Option<&Frozen>> {
         match precision {
-            Precision::Float32 => self.logits(x),
-            lower => match self.frozen(lower)? {
-                Some(frozen) => frozen.forward(x),
-                None => self.logits(x),
-            },
+            Precision::Float32 => Ok(None),
+            lower => self.frozen(lower),
         }
+    }
+
+    /// The logits that a search looks at.
+    pub fn searched(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
+        match self.stand_in(precision)? {
+            Some(frozen) => self.through(x, |x| frozen.forward(x)),
+            None => self.logits(x),
+        }
+    }
+
+    /// What `pass` gives for the parts of a batch of `n` images that go through at once, put
+    /// together: see [`Room::in_parts`].
+    pub fn in_parts<const K: usize>(
+        &self,
+        n: i64,
+        pass: impl Fn(Part) -> Result<[Tensor; K]>,
+    ) -> Result<[Tensor; K]> {
+        match &self.room {
+            Some(room) => room.in_parts(n, self.at_once, pass),
+            None => pass(Part::whole(n)),
+        }
+    }
+
+    /// What `f` makes of the images `x`, part by part; of all at once where the result is to be
+    /// differentiated: who does that divides the batch.
+    pub fn through(&self, x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        if x.requires_grad() {
+            return f(x);
+        }
+        let [all] = self.in_parts(x.dim(0)?, |part| Ok([f(&part.of(x)?)?]))?;
+        Ok(all)
     }
 
     /// # Errors
     /// `Invalid` where the function does not give one row of logits for each image.
     pub fn logits(&self, x: &Tensor) -> Result<Tensor> {
-        let logits = (self.logits)(x)?;
-        let n = x.dim(0)?;
-        ensure!(
-            logits.ndim() == 2 && logits.shape()[0] == n,
-            "the classifier must give logits [{n}, outputs] for {n} images, got {}",
-            logits.signature()
-        );
-        Ok(logits)
+        self.through(x, |x| {
+            let logits = (self.logits)(x)?;
+            let n = x.dim(0)?;
+            ensure!(
+                logits.ndim() == 2 && logits.shape()[0] == n,
+                "the classifier must give logits [{n}, outputs] for {n} images, got {}",
+                logits.signature()
+            );
+            Ok(logits)
+        })
     }
 }

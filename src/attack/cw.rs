@@ -10,7 +10,7 @@ use super::objective::Outputs;
 use super::smallest::{Smallest, check_limit, find};
 use super::survivors::rows;
 use super::{Attack, Classifier, Draws, Mode};
-use crate::torch::{Index, Tensor, no_grad, with_grad};
+use crate::torch::{Index, Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +142,7 @@ impl Cw {
         let tenth = (self.steps + 9) / 10;
         for step in 0..self.steps {
             interrupt::check()?;
-            let look = with_grad(|| self.look(&run))?;
+            let look = self.look(&run)?;
             no_grad(|| {
                 smallest.offer(&run.places, &look.images, &look.success)?;
                 let hits = rows(&look.success)?;
@@ -164,29 +164,33 @@ impl Cw {
     }
 
     fn look(&self, run: &Run) -> Result<Look> {
-        let leaf = run.moved.leaf()?;
-        let images = to_images(&run.start.add(&leaf)?)?;
-        let sight = run.aim.victim.exact_sight(&images)?;
-        ensure!(
-            sight.logits.requires_grad(),
-            "cw: the logits do not depend on the images by anything that has a gradient"
-        );
-        let lead = run.aim.lead(&sight)?;
-        let n = images.dim(0)?;
-        let squares = images.sub(to_images(&run.start)?)?.square()?;
-        let length = squares.reshape(&[n, -1])?.sum_dim(1, false)?;
-        let short = lead.rsub(self.confidence)?.clamp_min(0.0)?;
-        let loss = short.mul(&run.c)?.add(length)?;
-        let gradient = loss.sum()?.gradient(&leaf)?;
-        let success = run.aim.reached(&sight)?;
-        let success = match self.confidence > 0.0 {
-            true => success.logical_and(&lead.ge(self.confidence)?)?,
-            false => success,
-        };
+        let [images, success, loss, gradient] = run.aim.in_parts(|part, aim| {
+            let (start, c) = (part.of(&run.start)?, part.of(&run.c)?);
+            let leaf = part.of(&run.moved)?.leaf()?;
+            let images = to_images(&start.add(&leaf)?)?;
+            let sight = aim.victim.exact_sight(&images)?;
+            ensure!(
+                sight.logits.requires_grad(),
+                "cw: the logits do not depend on the images by anything that has a gradient"
+            );
+            let lead = aim.lead(&sight)?;
+            let n = images.dim(0)?;
+            let squares = images.sub(to_images(&start)?)?.square()?;
+            let length = squares.reshape(&[n, -1])?.sum_dim(1, false)?;
+            let short = lead.rsub(self.confidence)?.clamp_min(0.0)?;
+            let loss = short.mul(&c)?.add(length)?;
+            let gradient = loss.sum()?.gradient(&leaf)?;
+            let success = aim.reached(&sight)?;
+            let success = match self.confidence > 0.0 {
+                true => success.logical_and(&lead.ge(self.confidence)?)?,
+                false => success,
+            };
+            Ok([images.detach()?, success, loss.detach()?, gradient])
+        })?;
         Ok(Look {
-            images: images.detach()?,
+            images,
             success,
-            loss: loss.detach()?,
+            loss,
             gradient,
         })
     }

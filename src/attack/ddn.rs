@@ -9,7 +9,7 @@ use super::norm::Norm;
 use super::objective::{Loss, Outputs};
 use super::smallest::{Smallest, check_limit, find};
 use super::{Attack, Classifier, Draws, Mode};
-use crate::torch::{Tensor, no_grad, with_grad};
+use crate::torch::{Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -55,12 +55,12 @@ impl Ddn {
         for step in 0..self.steps {
             interrupt::check()?;
             let step_size = cosine(STEPS.0, STEPS.1, step, self.steps);
-            let (success, gradient) = with_grad(|| {
-                let leaf = here.leaf()?;
+            let [success, gradient] = aim.in_parts(|part, aim| {
+                let leaf = part.of(&here)?.leaf()?;
                 let sight = aim.victim.exact_sight(&leaf)?;
                 let loss = Loss::CrossEntropy.each(&sight.logits, &aim.y)?.sum()?;
                 let gradient = loss.gradient(&leaf)?;
-                Ok::<_, crate::Error>((aim.reached(&sight)?, gradient))
+                Ok([aim.reached(&sight)?, gradient])
             })?;
             here = no_grad(|| {
                 smallest.offer(&places, &here, &success)?;

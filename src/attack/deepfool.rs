@@ -8,7 +8,7 @@ use super::objective::{Outputs, column};
 use super::smallest::{Smallest, check_limit, find};
 use super::survivors::rows;
 use super::{Attack, Classifier, Draws, Mode};
-use crate::torch::{Tensor, no_grad, with_grad};
+use crate::torch::{Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -84,15 +84,19 @@ impl DeepFool {
         let mut run = Run {
             here: x.clone(),
             others: self.others(aim, x)?,
-            y: aim.y.clone(),
+            aim: aim.select(&places)?,
         };
         for _ in 0..self.steps {
             interrupt::check()?;
             if places.numel() == 0 {
                 break;
             }
-            run.here = with_grad(|| self.step(aim, &run))?;
-            let wrong = aim.victim.wrong(&run.here, &run.y)?;
+            let [here] = run.aim.in_parts(|part, aim| {
+                let (here, others) = (part.of(&run.here)?, part.of(&run.others)?);
+                Ok([self.step(aim, &here, &others)?])
+            })?;
+            run.here = here;
+            let wrong = run.aim.hit(&run.here)?;
             smallest.offer(&places, &run.here, &wrong)?;
             let stay = rows(&wrong.logical_not()?)?;
             places = places.index_select(0, &stay)?;
@@ -117,13 +121,13 @@ impl DeepFool {
     }
 
     /// Over the nearest linearised boundary.
-    fn step(&self, aim: &Aim, run: &Run) -> Result<Tensor> {
-        let leaf = run.here.leaf()?;
+    fn step(&self, aim: &Aim, here: &Tensor, others: &Tensor) -> Result<Tensor> {
+        let leaf = here.leaf()?;
         let logits = aim.victim.exact_sight(&leaf)?.classes;
-        let own = column(&logits, &run.y)?;
+        let own = column(&logits, &aim.y)?;
         let mut nearest: Option<Boundary> = None;
-        for other in 0..run.others.shape()[1] {
-            let lead = column(&logits, &run.others.select(1, other)?)?.sub(&own)?;
+        for other in 0..others.shape()[1] {
+            let lead = column(&logits, &others.select(1, other)?)?.sub(&own)?;
             let gradient = lead.sum()?.gradient_keeping(&leaf)?;
             let boundary = no_grad(|| self.boundary(lead.detach()?, gradient))?;
             nearest = Some(match nearest {
@@ -139,11 +143,9 @@ impl DeepFool {
                 nearest
                     .distance
                     .add(self.extra)?
-                    .broadcast_to_examples(&run.here)?,
+                    .broadcast_to_examples(here)?,
             )?;
-            run.here
-                .add(step.mul(1.0 + self.overshoot)?)?
-                .clamp(0.0, 1.0)
+            here.add(step.mul(1.0 + self.overshoot)?)?.clamp(0.0, 1.0)
         })
     }
 
@@ -174,18 +176,18 @@ impl Boundary {
 }
 
 /// Each tensor has a row for every image that has not crossed a boundary.
-struct Run {
+struct Run<'a> {
     here: Tensor,
     others: Tensor,
-    y: Tensor,
+    aim: Aim<'a>,
 }
 
-impl Run {
-    fn select(&self, stay: &Tensor) -> Result<Run> {
+impl<'a> Run<'a> {
+    fn select(&self, stay: &Tensor) -> Result<Run<'a>> {
         Ok(Run {
             here: self.here.index_select(0, stay)?,
             others: self.others.index_select(0, stay)?,
-            y: self.y.index_select(0, stay)?,
+            aim: self.aim.select(stay)?,
         })
     }
 }
@@ -211,6 +213,10 @@ impl Attack for DeepFool {
 
     fn mode(&self) -> Mode {
         self.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        true
     }
 
     fn options(&self) -> serde_json::Value {

@@ -24,6 +24,16 @@ pub enum Mark {
     Examples(u64),
 }
 
+impl Mark {
+    /// The one of the two, of the same draws, after which nothing was drawn yet.
+    pub fn latest(&self, other: Mark) -> Mark {
+        match (self, other) {
+            (Mark::Examples(one), Mark::Examples(other)) => Mark::Examples(other.max(*one)),
+            (_, other) => other,
+        }
+    }
+}
+
 impl Draws {
     /// libtorch's generator as it stands, in one draw for the whole batch, as torchattacks
     /// draws.

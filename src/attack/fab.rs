@@ -11,6 +11,7 @@ use super::norm::Norm;
 use super::objective::{Outputs, column};
 use super::pgd::{check_eps, check_precision};
 use super::space::EpsSpace;
+use super::stop::Stop;
 use super::survivors::{Found, after, rows};
 use super::victim::Victim;
 use super::{Attack, Classifier, Draws, Mode};
@@ -48,9 +49,9 @@ pub struct Fab {
     pub precision: Precision,
     #[serde(default)]
     pub outputs: Outputs,
-    /// Looks for still smaller perturbations once one is within eps.
+    /// `Never` looks for still smaller perturbations once one is within eps.
     #[serde(default)]
-    pub keep_going: bool,
+    pub stop: Stop,
 }
 
 fn tenth() -> f64 {
@@ -86,7 +87,7 @@ impl Fab {
             mode: Mode::default(),
             precision: Precision::default(),
             outputs: Outputs::default(),
-            keep_going: false,
+            stop: Stop::Broken,
         }
     }
 
@@ -161,7 +162,7 @@ impl Fab {
                 found.x_adv = found.x_adv.with_index(&at, images)?;
                 let broken = within.index_select(0, &hits)?;
                 found.broken = found.broken.with_index(&at, broken)?;
-                if !self.keep_going {
+                if self.stop == Stop::Broken {
                     let stay = rows(&within.logical_not()?)?;
                     places = places.index_select(0, &stay)?;
                     run = run.select(&stay)?;
@@ -312,13 +313,19 @@ fn lead_of(
     y: &Tensor,
     target: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
-    with_grad(|| {
-        let leaf = here.leaf()?;
-        let classes = victim.sight(&leaf)?.classes;
-        let lead = column(&classes, y)?.sub(column(&classes, target)?)?.neg()?;
-        let gradient = lead.sum()?.gradient(&leaf)?;
-        Ok((lead.detach()?, gradient))
-    })
+    let [lead, gradient] = victim.classifier.in_parts(here.dim(0)?, |part| {
+        let (y, target) = (part.of(y)?, part.of(target)?);
+        with_grad(|| {
+            let leaf = part.of(here)?.leaf()?;
+            let classes = victim.sight(&leaf)?.classes;
+            let lead = column(&classes, &y)?
+                .sub(column(&classes, &target)?)?
+                .neg()?;
+            let gradient = lead.sum()?.gradient(&leaf)?;
+            Ok([lead.detach()?, gradient])
+        })
+    })?;
+    Ok((lead, gradient))
 }
 
 impl Attack for Fab {
@@ -360,6 +367,10 @@ impl Attack for Fab {
 
     fn mode(&self) -> Mode {
         self.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        true
     }
 
     fn options(&self) -> serde_json::Value {

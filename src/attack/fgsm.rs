@@ -6,6 +6,7 @@ use super::objective::{Labels, Loss, Outputs};
 use super::pgd::{Pgd, check_eps};
 use super::space::{Clip, EpsSpace};
 use super::start::Start;
+use super::stop::Stop;
 use super::{Attack, Classifier, Draws, Mode};
 use crate::Result;
 use crate::torch::{Precision, Tensor};
@@ -76,6 +77,7 @@ impl Attack for Fgsm {
             decay: 0.0,
             look_ahead: false,
             eot: 1,
+            stop: Stop::Never,
             convention: Default::default(),
             mode: self.mode,
             precision: self.precision,

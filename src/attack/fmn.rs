@@ -8,7 +8,7 @@ use super::norm::Norm;
 use super::objective::Outputs;
 use super::smallest::{Smallest, check_limit, find};
 use super::{Attack, Classifier, Draws, Mode};
-use crate::torch::{Tensor, no_grad, with_grad};
+use crate::torch::{Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -76,12 +76,12 @@ impl Fmn {
             let annealed = |first, last| cosine(first, last, step, self.steps);
             let step_size = annealed(self.first_step, LAST_STEP * self.first_step);
             let gamma = annealed(self.gamma, LAST_GAMMA);
-            let (success, lead, gradient) = with_grad(|| {
-                let leaf = here.leaf()?;
+            let [success, lead, gradient] = aim.in_parts(|part, aim| {
+                let leaf = part.of(&here)?.leaf()?;
                 let sight = aim.victim.exact_sight(&leaf)?;
                 let lead = aim.lead(&sight)?;
                 let gradient = lead.sum()?.gradient(&leaf)?;
-                Ok::<_, crate::Error>((aim.reached(&sight)?, lead.detach()?, gradient))
+                Ok([aim.reached(&sight)?, lead.detach()?, gradient])
             })?;
             here = no_grad(|| {
                 smallest.offer(&places, &here, &success)?;

@@ -10,6 +10,7 @@ mod autoattack;
 mod ball;
 mod blur;
 mod brightness;
+mod chase;
 mod classifier;
 mod corrupted;
 mod cw;
@@ -43,6 +44,7 @@ mod spsa;
 mod square;
 mod squares;
 mod start;
+mod stop;
 mod survivors;
 mod uniform_noise;
 mod victim;
@@ -67,7 +69,7 @@ pub use gaussian_noise::GaussianNoise;
 pub use landscape::Objective;
 pub use norm::Norm;
 pub use objective::{Labels, Loss, Outputs};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, Seen};
 pub use own::{OfTwo, Own, OwnOptions, Parts, Searcher, Stepper};
 pub use pgd::{Convention, Pgd, PgdOptions};
 pub use preflight::doubts;
@@ -77,12 +79,13 @@ pub use space::{Clip, EpsSpace};
 pub use spsa::Spsa;
 pub use square::Square;
 pub use start::Start;
+pub use stop::Stop;
 pub use uniform_noise::UniformNoise;
 
 use crate::Result;
 use crate::nn::{Model, Normalize};
 use crate::profile::{self, Work};
-use crate::torch::{Dtype, Precision, Tensor, with_precision};
+use crate::torch::{Device, Dtype, Precision, Tensor, with_precision};
 use serde::{Deserialize, Serialize};
 
 /// Something that changes images: an attack, or a transformation that needs no classifier.
@@ -106,6 +109,17 @@ pub trait Attack {
         draws: &Draws,
     ) -> Result<Tensor>;
 
+    /// The same, and what the classifier itself says of them.
+    fn perturb_seen(
+        &self,
+        classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Seen> {
+        Seen::at(classifier, self.perturb(classifier, x, y, draws)?)
+    }
+
     /// The same, and how many examples are left before it and after each of its parts.
     fn perturb_in_stages(
         &self,
@@ -120,6 +134,11 @@ pub trait Attack {
     /// The mode in which a model is attacked.
     fn mode(&self) -> Mode {
         Mode::Eval
+    }
+
+    /// Whether it is done with some images of a batch before others.
+    fn images_leave(&self) -> bool {
+        false
     }
 
     /// The whole threat model as data, for records and for people.
@@ -150,6 +169,49 @@ pub fn perturb_model(
     })
 }
 
+/// [`Attack::perturb_seen`] on a model, in passes of at most `at_once` images. What is seen is the
+/// model in eval mode, whatever the mode of the attack.
+pub fn perturb_model_seen(
+    attack: &dyn Attack,
+    model: &Model,
+    x: &Tensor,
+    y: &Tensor,
+    draws: &Draws,
+    at_once: usize,
+) -> Result<Seen> {
+    let classifier = Classifier::of(model, false).in_passes_of(Some(at_once as i64));
+    match attack.mode() {
+        Mode::Eval => alone(|| attack.perturb_seen(&classifier, x, y, draws)),
+        Mode::Train => Seen::at(&classifier, perturb_model(attack, model, x, y, draws)?),
+    }
+}
+
+/// How many images an evaluation gives an attack that passes them through a model `at_once` at a
+/// time. An attack that some images leave before others gets more: then passes stay full.
+///
+/// Not many more: what an attack has not finished is lost when a run is stopped. On a CPU a pass
+/// costs what its images cost, if it is not of a few; on a GPU one that is not full costs as much
+/// as a full one.
+pub fn images_held(
+    attack: &dyn Attack,
+    at_once: usize,
+    image_bytes: usize,
+    device: Device,
+) -> usize {
+    if !attack.images_leave() || attack.mode() == Mode::Train {
+        return at_once;
+    }
+    let passes = match device {
+        Device::Cpu => 4,
+        Device::Cuda(_) => 16,
+    };
+    let fit = MOST_HELD / image_bytes.max(1);
+    (passes * at_once).min(fit).max(at_once)
+}
+
+/// Bytes of images that an attack holds; it keeps several tensors of that size.
+const MOST_HELD: usize = 1 << 28;
+
 /// [`Attack::perturb_in_stages`] on a model, likewise.
 pub fn perturb_model_in_stages(
     attack: &dyn Attack,
@@ -168,12 +230,16 @@ fn in_mode<T>(
     model: &Model,
     attack: impl FnOnce(&Classifier) -> Result<T>,
 ) -> Result<T> {
-    let _span = profile::span(Work::Attack);
-    // What an attack computes in does not hang on who calls it.
-    with_precision(Precision::Float32, || match mode {
+    alone(|| match mode {
         Mode::Eval => attack(&Classifier::of(model, false)),
         Mode::Train => model.keeping_buffers(|| attack(&Classifier::of(model, true))),
     })
+}
+
+/// Runs an attack. What it computes in does not hang on who calls it.
+fn alone<T>(attack: impl FnOnce() -> T) -> T {
+    let _span = profile::span(Work::Attack);
+    with_precision(Precision::Float32, attack)
 }
 
 /// A radius in the three units in use: `0.03 = 7.65/255 = 0.13 standard deviations`, the last

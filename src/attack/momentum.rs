@@ -26,6 +26,15 @@ impl Momentum {
         }
     }
 
+    /// The same for some rows of the batch.
+    pub fn select(&self, rows: &Tensor) -> Result<Self> {
+        let sum = self.sum.as_ref().map(|sum| sum.index_select(0, rows));
+        Ok(Momentum {
+            decay: self.decay,
+            sum: sum.transpose()?,
+        })
+    }
+
     /// The direction after `gradient`, whose size is brought to 1 for each image: to a mean
     /// absolute value of 1 as in torchattacks. The paper takes the sum of the absolute values,
     /// which gives the same directions, and another look ahead.

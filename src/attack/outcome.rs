@@ -1,6 +1,25 @@
 use super::{Attack, Classifier, Draws, objective::Outputs, victim::Victim};
 use crate::Result;
-use crate::torch::{Precision, Tensor};
+use crate::nn::class_logits;
+use crate::torch::{Precision, Tensor, no_grad};
+
+/// Changed images, and what is said of them.
+pub struct Seen {
+    pub x_adv: Tensor,
+    /// The logits of the classes, `[n, classes]`.
+    pub classes: Tensor,
+}
+
+impl Seen {
+    /// What `classifier` says of images.
+    pub fn at(classifier: &Classifier, x_adv: Tensor) -> Result<Self> {
+        let logits = no_grad(|| classifier.logits(&x_adv))?;
+        Ok(Seen {
+            classes: class_logits(&logits, classifier.classes)?,
+            x_adv,
+        })
+    }
+}
 
 /// What came of an attack.
 pub struct Outcome {

@@ -156,9 +156,13 @@ impl<'a> Own<'a> {
                     tried.where_(&better.broadcast_to_examples(x)?, &x_adv)
                 })?,
                 None => {
-                    let leaf = x_adv.leaf()?;
-                    let uphill =
-                        with_grad(|| self.look(victim, &leaf, y)?.1.sum()?.gradient(&leaf))?;
+                    let [uphill] = victim.classifier.in_parts(x.dim(0)?, |part| {
+                        let (leaf, y) = (part.of(&x_adv)?.leaf()?, part.of(y)?);
+                        with_grad(|| {
+                            let loss = self.look(victim, &leaf, &y)?.1;
+                            Ok([loss.sum()?.gradient(&leaf)?])
+                        })
+                    })?;
                     no_grad(|| self.step(step.as_mut(), &x_adv, &uphill, x))?
                 }
             };

@@ -5,15 +5,17 @@
 use super::apgd::{check_count, one};
 use super::ascent::laid_out;
 use super::ball::Ball;
+use super::chase::chase;
 use super::landscape::{Landscape, Objective};
 use super::momentum::Momentum;
 use super::norm::Norm;
 use super::objective::{Labels, Outputs};
 use super::space::{Clip, EpsSpace};
 use super::start::Start;
-use super::worst::Worst;
-use super::{Attack, Classifier, Draws, Mode, check_batch};
-use crate::torch::{Precision, Tensor, no_grad, with_grad};
+use super::stop::Stop;
+use super::worst::{Run, Worst};
+use super::{Attack, Classifier, Draws, Mode, Seen, check_batch};
+use crate::torch::{Precision, Replay, Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,8 @@ pub struct PgdOptions {
     /// So many gradients are averaged in each step.
     #[serde(default = "one")]
     pub eot: i64,
+    #[serde(default = "Stop::never")]
+    pub stop: Stop,
     #[serde(default)]
     pub convention: Convention,
     #[serde(default)]
@@ -85,6 +89,7 @@ pub struct Pgd {
     pub decay: f64,
     pub look_ahead: bool,
     pub eot: i64,
+    pub stop: Stop,
     pub convention: Convention,
     pub mode: Mode,
     /// Of the passes of the search.
@@ -122,6 +127,7 @@ impl Pgd {
             decay: options.decay,
             look_ahead: options.look_ahead,
             eot: options.eot,
+            stop: options.stop,
             convention: options.convention,
             mode: options.mode,
             precision: options.precision,
@@ -173,6 +179,11 @@ impl Pgd {
              above 0"
         );
         ensure!(
+            self.stop == Stop::Never || self.mode == Mode::Eval,
+            "{what}: with `stop` \"broken\" images leave the batch, and in `mode` \"train\" that \
+             would change the others"
+        );
+        ensure!(
             !self.targeted || self.label == Labels::True,
             "{what}: a targeted attack goes to the class that it is given: `label` must be \
              \"true\""
@@ -190,34 +201,130 @@ impl Pgd {
         Ok(())
     }
 
-    /// One run from one start. `z` and what comes back are in the space of eps.
-    fn ascend(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
-        let ball = Ball {
-            norm: self.norm,
-            eps: self.eps,
-            bounds: &landscape.bounds,
-        };
+    /// What is attacked, and the images as it has them.
+    fn landscape<'a>(
+        &self,
+        classifier: &'a Classifier<'a>,
+        x: &Tensor,
+        y: &Tensor,
+    ) -> Result<(Landscape<'a>, Tensor)> {
+        self.clip.check(x)?;
+        let transform = self.eps_space.transform(classifier)?;
+        let z = transform.forward(x)?;
+        let label = self.label.of(self.outputs, classifier, x, y)?;
+        let bounds = self.clip.bounds(&transform, &z)?;
+        let landscape = Landscape::new(
+            classifier,
+            (self.loss, self.outputs, self.targeted),
+            (x, label, y),
+            (transform, bounds),
+            self.precision,
+        )?;
+        Ok((landscape, z))
+    }
+
+    /// Where a run begins. Images are in the space of eps, here and below.
+    pub(super) fn start(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
         let lengths = (self.eps, self.step_size);
         let start = match self.random_start.noise(self.norm, lengths, z, draws)? {
             None => z.clone(),
             Some(noise) => landscape.bounds.clamp(&z.add(noise)?)?,
         };
         // The layout in which networks compute: so the step need not turn gradients round.
-        let (mut z_adv, z) = (laid_out(&start)?, &laid_out(z)?);
+        laid_out(&start)
+    }
+
+    /// Where the next gradient is taken.
+    pub(super) fn place(&self, momentum: &Momentum, z_adv: &Tensor) -> Result<Tensor> {
+        match self.look_ahead {
+            true => no_grad(|| momentum.ahead(z_adv, self.step_size)),
+            false => Ok(z_adv.clone()),
+        }
+    }
+
+    /// The images after a step along `gradient` and those before it.
+    pub(super) fn step(
+        &self,
+        landscape: &Landscape,
+        momentum: &mut Momentum,
+        (z, z_adv): (&Tensor, &Tensor),
+        gradient: Tensor,
+    ) -> Result<Tensor> {
+        let ball = Ball {
+            norm: self.norm,
+            eps: self.eps,
+            bounds: &landscape.bounds,
+        };
+        no_grad(|| {
+            let uphill = momentum.add(gradient)?;
+            ball.step(z_adv, z, &uphill, self.step_size)
+        })
+    }
+
+    /// One run from one start.
+    fn ascend(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
+        let mut z_adv = self.start(landscape, z, draws)?;
+        let z = &laid_out(z)?;
+        let next = |momentum: &mut Momentum, z_adv: &Tensor| {
+            let place = self.place(momentum, z_adv)?;
+            let (gradient, _) = landscape.slope(&place, self.eot)?;
+            self.step(landscape, momentum, (z, z_adv), gradient)
+        };
         let mut momentum = Momentum::new(self.decay);
+        // Without momentum each step is the same work on other images.
+        let mut replay = Replay::new(|z_adv| next(&mut Momentum::new(0.0), z_adv));
         for _ in 0..self.steps {
             interrupt::check()?;
-            let place = match self.look_ahead {
-                true => no_grad(|| momentum.ahead(&z_adv, self.step_size))?,
-                false => z_adv.clone(),
+            z_adv = match self.decay > 0.0 || self.eot > 1 {
+                true => next(&mut momentum, &z_adv)?,
+                false => replay.call(&z_adv)?,
             };
-            let gradient = with_grad(|| landscape.slope(&place, self.eot))?;
-            z_adv = no_grad(|| {
-                let uphill = momentum.add(gradient)?;
-                ball.step(&z_adv, z, &uphill, self.step_size)
-            })?;
         }
         z_adv.detach()?.contiguous()
+    }
+
+    /// Changed images, and the logits of their classes where these are known.
+    fn attack(
+        &self,
+        classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        check_batch(self.name, x, y)?;
+        let x = x.detach()?;
+        if self.eps == 0.0 || x.numel() == 0 {
+            return Ok((x, None));
+        }
+        let (landscape, z) = self.landscape(classifier, &x, y)?;
+        match self.stop {
+            Stop::Never => {
+                let z_adv = self.worst(&landscape, &z, draws)?;
+                Ok((landscape.transform.inverse(&z_adv)?, None))
+            }
+            Stop::Broken => {
+                let seen = chase(self, &landscape, &x, &z, draws)?;
+                Ok((seen.x_adv, Some(seen.classes)))
+            }
+        }
+    }
+
+    /// The worst of all runs.
+    fn worst(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
+        if self.restarts == 1 {
+            return self.ascend(landscape, z, draws);
+        }
+        let mut worst = Worst::default();
+        for _ in 0..self.restarts {
+            let images = self.ascend(landscape, z, draws)?;
+            let view = landscape.look(&images)?;
+            worst.keep(Run {
+                images,
+                success: view.success,
+                loss: view.height,
+            })?;
+        }
+        Ok(worst.images().unwrap_or_else(|| z.clone()))
     }
 }
 
@@ -233,39 +340,28 @@ impl Attack for Pgd {
         y: &Tensor,
         draws: &Draws,
     ) -> Result<Tensor> {
-        check_batch(self.name, x, y)?;
-        let x = x.detach()?;
-        if self.eps == 0.0 || x.numel() == 0 {
-            return Ok(x);
-        }
-        self.clip.check(&x)?;
-        let transform = self.eps_space.transform(classifier)?;
-        let z = transform.forward(&x)?;
-        let label = self.label.of(self.outputs, classifier, &x, y)?;
-        let bounds = self.clip.bounds(&transform, &z)?;
-        let landscape = Landscape::new(
-            classifier,
-            (self.loss, self.outputs, self.targeted),
-            (&x, label, y),
-            (transform, bounds),
-            self.precision,
-        )?;
-        let mut worst = Worst::default();
-        for _ in 0..self.restarts {
-            let z_adv = self.ascend(&landscape, &z, draws)?;
-            if self.restarts == 1 {
-                return landscape.transform.inverse(&z_adv);
-            }
-            worst.keep(landscape.judge(z_adv)?)?;
-        }
-        match worst.images() {
-            Some(z_adv) => landscape.transform.inverse(&z_adv),
-            None => Ok(x),
+        Ok(self.attack(classifier, x, y, draws)?.0)
+    }
+
+    fn perturb_seen(
+        &self,
+        classifier: &Classifier,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Seen> {
+        match self.attack(classifier, x, y, draws)? {
+            (x_adv, Some(classes)) => Ok(Seen { x_adv, classes }),
+            (x_adv, None) => Seen::at(classifier, x_adv),
         }
     }
 
     fn mode(&self) -> Mode {
         self.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        self.stop == Stop::Broken
     }
 
     fn options(&self) -> serde_json::Value {

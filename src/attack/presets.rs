@@ -7,6 +7,7 @@ use super::objective::{Labels, Outputs};
 use super::pgd::{Convention, Pgd, PgdOptions};
 use super::space::{Clip, EpsSpace};
 use super::start::Start;
+use super::stop::Stop;
 use crate::Result;
 use crate::torch::Precision;
 use serde::Deserialize;
@@ -46,6 +47,8 @@ pub struct PresetOptions {
     loss: Option<Objective>,
     decay: Option<f64>,
     eot: Option<i64>,
+    #[serde(default = "Stop::never")]
+    stop: Stop,
     random_start: Option<bool>,
     restarts: Option<i64>,
     #[serde(default)]
@@ -58,7 +61,7 @@ pub struct PresetOptions {
     outputs: Option<Outputs>,
 }
 
-const OF_ALL: [&str; 9] = [
+const OF_ALL: [&str; 10] = [
     "eps",
     "steps",
     "step_size",
@@ -68,6 +71,7 @@ const OF_ALL: [&str; 9] = [
     "outputs",
     "mode",
     "precision",
+    "stop",
 ];
 
 fn ten() -> i64 {
@@ -108,6 +112,7 @@ impl Preset {
             decay: options.decay.unwrap_or(f64::from(has_momentum)),
             look_ahead: self == Preset::Nifgsm,
             eot: options.eot.unwrap_or(eot),
+            stop: options.stop,
             convention: Convention::Pixel,
             mode: options.mode,
             precision: options.precision,

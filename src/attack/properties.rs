@@ -1,6 +1,7 @@
 //! What all attacks share, on a classifier with many local maxima.
 
 use super::*;
+use crate::Error;
 use crate::torch::{Like, generator, manual_seed, rand, randn};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -33,6 +34,12 @@ fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
     match name {
         "fgsm" => Rc::new(of::<Fgsm>(options(json!({})))),
         "pgd" => Rc::new(Pgd::new(of(few())).expect("the options are right")),
+        "pgd_broken" => {
+            let mut options = few();
+            options["stop"] = "broken".into();
+            options["decay"] = 0.5.into();
+            Rc::new(Pgd::new(of(options)).expect("the options are right"))
+        }
         "apgd" => Rc::new(of::<Apgd>(few())),
         "apgd_dlr" => {
             let mut options = few();
@@ -82,9 +89,10 @@ fn attack(name: &str, norm: Norm, restarts: i64) -> Rc<dyn Attack> {
     }
 }
 
-const ALL: [&str; 23] = [
+const ALL: [&str; 24] = [
     "fgsm",
     "pgd",
+    "pgd_broken",
     "rfgsm",
     "bim",
     "mifgsm",
@@ -109,8 +117,9 @@ const ALL: [&str; 23] = [
 ];
 
 /// Those that have `restarts`, or something like them.
-const WITH_RESTARTS: [&str; 12] = [
+const WITH_RESTARTS: [&str; 13] = [
     "pgd",
+    "pgd_broken",
     "rfgsm",
     "tpgd",
     "eot_pgd",
@@ -165,6 +174,16 @@ impl Problem {
 
     fn attacked(&self, attack: &dyn Attack, draws: &Draws) -> Result<Tensor> {
         attack.perturb(&self.classifier(), &self.x, &self.y, draws)
+    }
+
+    /// The same where more than `fits` images need more memory than there is.
+    fn crowded(&self, attack: &dyn Attack, draws: &Draws, fits: i64) -> Result<Tensor> {
+        let classifier = self.classifier();
+        let crowded = Classifier::new(|x| match x.shape()[0] {
+            n if n > fits => Err(Error::OutOfMemory(format!("{n} images"))),
+            _ => classifier.logits(x),
+        });
+        attack.perturb(&crowded, &self.x, &self.y, draws)
     }
 
     fn broken(&self, x_adv: &Tensor) -> Result<i64> {
@@ -222,6 +241,32 @@ fn an_example_is_attacked_alike_in_every_batch() -> Result<()> {
             few.all_close(&all.narrow(0, 5, 4)?, 0.0, 1e-9)?,
             "{name} {norm:?}"
         );
+    }
+    Ok(())
+}
+
+/// Passes of at most 5 images, and passes that had to be halved until 3 are left.
+#[test]
+fn an_example_is_attacked_alike_in_passes_of_any_size() -> Result<()> {
+    let _guard = generator();
+    let problem = Problem::new()?;
+    let in_norms = ALL
+        .iter()
+        .flat_map(|&name| norms(name).iter().map(move |&norm| (name, norm)));
+    for (name, norm) in in_norms {
+        let attack = attack(name, norm, 2);
+        let examples: Vec<usize> = (10..26).collect();
+        let draws = || Draws::of_examples(1, "test", &examples);
+        let expected = problem.attacked(&*attack, &draws())?;
+        let wanted = problem.classifier().in_passes_of(Some(5));
+        let divided = attack.perturb(&wanted, &problem.x, &problem.y, &draws())?;
+        let crowded = problem.crowded(&*attack, &draws(), 3)?;
+        for x_adv in [divided, crowded] {
+            // Products of fewer rows are summed in another order.
+            assert!(x_adv.all_close(&expected, 0.0, 1e-9)?, "{name} {norm:?}");
+        }
+        let error = problem.crowded(&*attack, &draws(), 0).expect_err(name);
+        assert!(matches!(error, Error::OutOfMemory(_)), "{name}: {error}");
     }
     Ok(())
 }

@@ -80,6 +80,7 @@ impl Clip {
     }
 }
 
+#[derive(Clone)]
 pub enum Bounds {
     None,
     Numbers(f64, f64),

@@ -6,6 +6,7 @@ use super::Draws;
 use super::apgd::Apgd;
 use super::ascent::{Goal, Point, keep, laid_out, look};
 use super::l1;
+use super::stop::Stop;
 use super::survivors::{Found, rows};
 use super::victim::Victim;
 use crate::torch::Tensor;
@@ -174,7 +175,8 @@ impl<'a> SparseAscent<'a> {
     fn keep(&mut self) -> Result<()> {
         let wrong = self.wrong.clone();
         let confirmed = self.victim.confirmed(&self.here.x, &self.y, wrong)?;
-        if !keep(&mut self.found, &self.places, &self.here.x, &confirmed)? || self.attack.keep_going
+        if !keep(&mut self.found, &self.places, &self.here.x, &confirmed)?
+            || self.attack.stop == Stop::Never
         {
             return Ok(());
         }

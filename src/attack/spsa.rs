@@ -10,6 +10,7 @@ use super::norm::Norm;
 use super::objective::Outputs;
 use super::pgd::check_eps;
 use super::space::EpsSpace;
+use super::stop::Stop;
 use super::survivors::rows;
 use super::worst::Worst;
 use super::{Attack, Classifier, Draws, Mode, ready};
@@ -37,9 +38,8 @@ pub struct Spsa {
     pub restarts: i64,
     #[serde(default)]
     pub targeted: bool,
-    /// Goes on with an image after its first success.
     #[serde(default)]
-    pub keep_going: bool,
+    pub stop: Stop,
     /// Images that the classifier sees at once, at most, unless the batch has more.
     #[serde(default = "chunk")]
     pub chunk: i64,
@@ -69,7 +69,7 @@ impl Spsa {
             lr: hundredth(),
             restarts: one(),
             targeted: false,
-            keep_going: false,
+            stop: Stop::Broken,
             chunk: chunk(),
             mode: Mode::default(),
             outputs: Outputs::default(),
@@ -113,7 +113,7 @@ impl Spsa {
             let next = run.x.add(inside)?.clamp(0.0, 1.0)?;
             run.moved = next.sub(&run.x)?;
             x_adv = x_adv.with_index(&[Index::Tensor(run.places.clone())], &next)?;
-            if !self.keep_going {
+            if self.stop == Stop::Broken {
                 run = run.select(&rows(&run.aim.hit(&next)?.logical_not()?)?)?;
                 if run.places.numel() == 0 {
                     break;
@@ -199,9 +199,9 @@ impl Attack for Spsa {
         no_grad(|| {
             let mut worst = Worst::default();
             let mut x_adv = x.clone();
-            let mut left = match self.keep_going {
-                true => rows(&y.eq(y)?)?,
-                false => rows(&aim.hit(&x)?.logical_not()?)?,
+            let mut left = match self.stop {
+                Stop::Never => rows(&y.eq(y)?)?,
+                Stop::Broken => rows(&aim.hit(&x)?.logical_not()?)?,
             };
             for _ in 0..self.restarts {
                 if left.numel() == 0 {
@@ -211,7 +211,7 @@ impl Attack for Spsa {
                 let moved = self.ascend(&aim.select(&left)?, &part, draws)?;
                 x_adv = x_adv.with_index(&[Index::Tensor(left.clone())], moved)?;
                 let run = aim.judge(x_adv.clone())?;
-                if !self.keep_going {
+                if self.stop == Stop::Broken {
                     left = rows(&run.success.logical_not()?)?;
                 }
                 worst.keep(run)?;
@@ -222,6 +222,10 @@ impl Attack for Spsa {
 
     fn mode(&self) -> Mode {
         self.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        self.stop == Stop::Broken
     }
 
     fn options(&self) -> serde_json::Value {
@@ -284,7 +288,7 @@ mod tests {
             most.set(0);
             manual_seed(3);
             let options = json!({
-                "eps": 0.1, "steps": 3, "samples": 8, "chunk": chunk, "keep_going": true,
+                "eps": 0.1, "steps": 3, "samples": 8, "chunk": chunk, "stop": "never",
             });
             let attack = spsa(options);
             results.push(attack.perturb(&classifier, &x, &y, &Draws::of_batch())?);

@@ -15,6 +15,7 @@ use super::{Attack, Classifier, Draws, Mode};
 use crate::torch::{Index, Precision, Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +57,28 @@ impl Square {
             self.p
         );
         Ok(())
+    }
+
+    /// One search after the other, each of the images that go through the classifier at once: it
+    /// keeps what the network makes of them.
+    fn search_in_parts(
+        &self,
+        victim: &Victim,
+        x: &Tensor,
+        y: &Tensor,
+        draws: &Draws,
+    ) -> Result<Found> {
+        let start = draws.mark();
+        let end = RefCell::new(draws.mark());
+        let [x_adv, broken] = victim.classifier.in_parts(x.dim(0)?, |part| {
+            draws.rewind(&start);
+            let own = draws.select(&part.rows());
+            let found = self.search(victim, &part.of(x)?, &part.of(y)?, &own)?;
+            end.replace_with(|end| end.latest(draws.mark()));
+            Ok([found.x_adv, found.broken])
+        })?;
+        draws.rewind(&end.into_inner());
+        Ok(Found { x_adv, broken })
     }
 
     /// One search; every image of `x` is classified rightly.
@@ -210,7 +233,7 @@ impl Attack for Square {
             );
             for _ in 0..self.restarts {
                 survivors.attack(draws, |x, y, draws| {
-                    no_grad(|| self.search(&victim, x, y, draws))
+                    no_grad(|| self.search_in_parts(&victim, x, y, draws))
                 })?;
             }
             Ok(())
@@ -219,6 +242,10 @@ impl Attack for Square {
 
     fn mode(&self) -> Mode {
         self.mode
+    }
+
+    fn images_leave(&self) -> bool {
+        true
     }
 
     fn options(&self) -> serde_json::Value {

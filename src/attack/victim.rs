@@ -29,7 +29,7 @@ pub struct Sight {
 impl<'a> Victim<'a> {
     pub fn sight(&self, x: &Tensor) -> Result<Sight> {
         match self.classifier.frozen(self.precision)? {
-            Some(frozen) => self.seen(frozen.forward(x)?),
+            Some(frozen) => self.seen(self.classifier.through(x, |x| frozen.forward(x))?),
             None => self.exact_sight(x),
         }
     }

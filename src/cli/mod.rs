@@ -7,7 +7,7 @@ use crate::report;
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
-use crate::{Error, interrupt, repl};
+use crate::{Error, interrupt, repl, torch};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -259,6 +259,7 @@ pub fn main() -> i32 {
             repl::repl(repl.common.settings(repl.script))
         }
         Command::Info => {
+            torch::use_threads(None);
             print!("{}", Info::gather());
             0
         }
@@ -371,9 +372,7 @@ fn run_estimate(given: Estimate) -> i32 {
 }
 
 fn run_tests(test: Test) -> i32 {
-    if let Some(threads) = test.threads {
-        crate::torch::set_num_threads(threads as usize);
-    }
+    torch::use_threads(test.threads.map(|it| it as usize));
     let settings = Settings {
         device: test.device,
         allow_read: test.allow_read,

@@ -30,8 +30,8 @@ pub struct BatchOptions {
     /// Which pass over the data this is; it changes the random choices.
     pub epoch: u64,
     pub seed: u64,
-    /// Worker threads; 0 makes each batch when it is asked for. Left out: as many as the
-    /// machine has cores, at most 8, and 0 where images are in memory and not augmented.
+    /// Worker threads; 0 makes each batch when it is asked for. Left out: as many as there are
+    /// cores, beyond 8 a quarter of them, and 0 where images are in memory and not augmented.
     pub threads: Option<usize>,
     /// How many batches are made ahead of use; left out: two more than there are threads.
     pub prefetch: Option<usize>,
@@ -87,7 +87,9 @@ impl BatchOptions {
             if split.is_in_memory() && !self.augment {
                 return 0;
             }
-            thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            // Where models compute on these cores, few are enough; a GPU wants more of many.
+            cores.min(8).max(cores / 4)
         });
         threads.min(batches)
     }

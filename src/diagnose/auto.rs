@@ -4,7 +4,7 @@ use super::check::Finding;
 use super::compare::Paired;
 use super::subject::{Subject, count};
 use crate::Result;
-use crate::attack::{Apgd, AutoAttack, AutoAttackOptions, Loss, Norm, Outputs, Version};
+use crate::attack::{Apgd, AutoAttack, AutoAttackOptions, Loss, Norm, Outputs, Stop, Version};
 use std::collections::BTreeMap;
 
 fn apgd(subject: &Subject, loss: Loss) -> Apgd {
@@ -19,7 +19,7 @@ fn apgd(subject: &Subject, loss: Loss) -> Apgd {
         mode: Default::default(),
         precision: Default::default(),
         outputs: Outputs::Class,
-        keep_going: false,
+        stop: Stop::Broken,
     }
 }
 

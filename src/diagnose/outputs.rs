@@ -6,7 +6,7 @@ use super::check::{Finding, Verdict};
 use super::compare::{LARGE_GAIN, Paired};
 use super::subject::{Subject, count, flags, quantile};
 use crate::Result;
-use crate::attack::{Apgd, Loss, Norm, Outputs};
+use crate::attack::{Apgd, Loss, Norm, Outputs, Stop};
 use crate::nn::class_logits;
 use crate::torch::{Tensor, no_grad, passes};
 
@@ -48,7 +48,7 @@ pub fn randomness(subject: &Subject) -> Result<Finding> {
         mode: Default::default(),
         precision: Default::default(),
         outputs: Outputs::Class,
-        keep_going: false,
+        stop: Stop::Broken,
     };
     let rows = subject.survivors()?;
     let averaged = subject.within_eps(&attack, &subject.classifier, &rows, "diagnose averaged")?;

@@ -14,10 +14,11 @@ mod module;
 mod norm;
 mod normalize;
 mod resnet;
+mod room;
 mod stateless;
 mod summary;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod watch;
 mod weights;
 
@@ -26,11 +27,12 @@ pub use container::Sequential;
 pub use conv::Conv2d;
 pub use frozen::{Frozen, Plan};
 pub use linear::Linear;
-pub use model::{Model, class_logits};
+pub use model::{Model, check_classes, class_logits};
 pub use module::{Entry, Module, entries};
 pub use norm::BatchNorm2d;
 pub use normalize::Normalize;
 pub use resnet::{Depth, ResNetOptions, Stem, resnet};
+pub use room::{Part, Room};
 pub use stateless::Stateless;
 pub use watch::{Output, Watch};
 pub use weights::{Head, LoadReport};

@@ -1,6 +1,7 @@
 use super::frozen::Frozen;
 use super::module::{Entry, Module, entries};
 use super::normalize::Normalize;
+use super::room::Room;
 use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
 use crate::torch::{self, Device, Dtype, Precision, Stamp, Tensor, no_grad};
@@ -23,6 +24,7 @@ struct Inner {
     outputs: Option<i64>,
     classes: Cell<Option<i64>>,
     training: Cell<bool>,
+    room: Rc<Room>,
     /// For passes in the dtype of the weights, and in a lower one.
     frozen: [RefCell<Option<Kept>>; 2],
 }
@@ -48,6 +50,7 @@ impl Model {
             classes: Cell::new(outputs),
             training: Cell::new(true),
             frozen: Default::default(),
+            room: Rc::default(),
         }))
     }
 
@@ -168,7 +171,7 @@ impl Model {
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.
     pub fn predict(&self, x: &Tensor) -> Result<Tensor> {
-        self.class_outputs(x)?.argmax(1, false)
+        self.class_outputs(x, Precision::Float32)?.argmax(1, false)
     }
 
     /// As [`Model::predict`], for data of `classes` classes.
@@ -184,23 +187,42 @@ impl Model {
     /// # Errors
     /// `Invalid` for a model that tells another number of classes apart.
     pub fn class_logits_of(&self, classes: i64, x: &Tensor) -> Result<Tensor> {
-        let logits = self.class_outputs(x)?;
-        let outputs = logits.shape()[1];
-        ensure!(
-            outputs >= classes,
-            "the data has {classes} classes, the model has outputs for {outputs}"
-        );
-        ensure!(
-            outputs == classes,
-            "the data has {classes} classes, the model has outputs for {outputs}; if its others \
-             are no classes, as those of label augmentation, make it with `classes: {classes}`"
-        );
+        self.class_logits_in(classes, x, Precision::Float32)
+    }
+
+    /// The same, of a frozen copy where `precision` is below float32.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn class_logits_in(
+        &self,
+        classes: i64,
+        x: &Tensor,
+        precision: Precision,
+    ) -> Result<Tensor> {
+        let logits = self.class_outputs(x, precision)?;
+        check_classes(&logits, classes)?;
         Ok(logits)
     }
 
-    fn class_outputs(&self, x: &Tensor) -> Result<Tensor> {
-        let logits = no_grad(|| self.forward_in(x, false))?;
+    fn class_outputs(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
+        let n = x.shape().first().copied().unwrap_or(1);
+        let frozen = match self.compute_dtype(precision)? == self.dtype()? {
+            true => None,
+            false => Some(self.frozen(precision)?),
+        };
+        let pass = |x: &Tensor| match &frozen {
+            Some(frozen) => frozen.forward(x),
+            None => self.forward_in(x, false),
+        };
+        let room = &self.0.room;
+        let [logits] = no_grad(|| room.in_parts(n, None, |part| Ok([pass(&part.of(x)?)?])))?;
         class_logits(&logits, self.classes())
+    }
+
+    /// How many images it takes at once in eval mode.
+    pub fn room(&self) -> &Rc<Room> {
+        &self.0.room
     }
 
     /// Runs `f`, then gives every buffer the values it had: a pass in train mode moves the
@@ -317,6 +339,21 @@ impl Model {
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         torch::safetensors::to_bytes(&self.state_dict())
     }
+}
+
+/// `Invalid` unless class logits `[n, k]` are of so many classes.
+pub fn check_classes(logits: &Tensor, classes: i64) -> Result<()> {
+    let outputs = logits.shape()[1];
+    ensure!(
+        outputs >= classes,
+        "the data has {classes} classes, the model has outputs for {outputs}"
+    );
+    ensure!(
+        outputs == classes,
+        "the data has {classes} classes, the model has outputs for {outputs}; if its others \
+         are no classes, as those of label augmentation, make it with `classes: {classes}`"
+    );
+    Ok(())
 }
 
 /// The first `classes` columns of logits `[n, outputs]`; all of them where not known.

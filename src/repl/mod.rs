@@ -49,9 +49,7 @@ fn run(mut settings: Settings) -> i32 {
     settings.allow_write.push(".".into());
     settings.interactive = true;
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if let Some(threads) = settings.threads {
-        torch::set_num_threads(threads);
-    }
+    torch::use_threads(settings.threads);
     let script = settings.script.clone();
     let session = match Session::new(settings) {
         Ok(session) => Rc::new(RefCell::new(session)),

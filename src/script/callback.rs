@@ -78,6 +78,14 @@ pub fn portable(context: &NativeCallContext, closure: FnPtr) -> super::RhaiResul
     FnPtr::from_fn("portable", call)
 }
 
+/// Whether a script's error is that of an allocator without room.
+pub fn is_lack_of_memory(message: &Dynamic) -> bool {
+    message.tag() == OUT_OF_MEMORY
+}
+
+/// Marks the message of a lack of memory, for those that can do with less.
+const OUT_OF_MEMORY: i32 = 0x726f_6f6d;
+
 /// Marks the map that is `this` for a closure.
 const MEMORY: i32 = 0x6d65_6d6f;
 
@@ -96,6 +104,12 @@ fn checked<T: Variant + Clone>(
 }
 
 fn raised(error: Failure) -> Error {
+    match error.unwrap_inner() {
+        EvalAltResult::ErrorRuntime(message, _) if is_lack_of_memory(message) => {
+            return Error::OutOfMemory(message.to_string());
+        }
+        _ => {}
+    }
     match *error {
         EvalAltResult::ErrorTerminated(..) => Error::Interrupted,
         _ => Error::Callback(Box::new(error)),
@@ -114,6 +128,11 @@ impl From<Error> for Failure {
                 Err(_) => "a callback failed".into(),
             },
             Error::Invalid(message) => message.into(),
+            Error::OutOfMemory(message) => {
+                let mut message = Dynamic::from(message);
+                message.set_tag(OUT_OF_MEMORY);
+                EvalAltResult::ErrorRuntime(message, Position::NONE).into()
+            }
         }
     }
 }
@@ -123,6 +142,8 @@ mod tests {
     use super::*;
     use crate::script::{Host, RhaiResultOf, Settings, engine};
     use rhai::Engine;
+    use std::cell::RefCell;
+    use std::rc::Rc;
 
     /// An engine in which `apply(f)` calls a closure through a domain that wants an int.
     fn with_apply() -> Engine {
@@ -140,6 +161,47 @@ mod tests {
         let error = with_apply().eval::<i64>("apply(||\n  1 / 0)").unwrap_err();
         assert_eq!(error.position().line(), Some(1), "{error:?}");
         assert_eq!(error.unwrap_inner().position().line(), Some(2), "{error:?}");
+    }
+
+    #[test]
+    fn a_lack_of_memory_comes_out_of_a_closure_as_one() {
+        let mut engine = with_apply();
+        engine.register_fn("large", || -> RhaiResultOf<()> {
+            Err(Error::OutOfMemory("no room".into()))?
+        });
+        let fits = |context: NativeCallContext, f: FnPtr| !matches!(call::<i64>(&context, &f, ()), Err(Error::OutOfMemory(it)) if it == "no room");
+        engine.register_fn("fits", fits);
+        assert!(!engine.eval::<bool>("fits(|| { large(); 1 })").unwrap());
+        assert!(engine.eval::<bool>("fits(|| 1 / 0)").unwrap());
+        let error = engine.eval::<i64>("apply(|| { large(); 1 })").unwrap_err();
+        assert!(error.to_string().contains("no room"), "{error}");
+    }
+
+    /// An attack on a closure goes on with fewer images at once, and the user is told.
+    #[test]
+    fn a_closure_without_room_sees_fewer_images() {
+        let host = Host::new(Settings::default()).unwrap();
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let mut engine = engine(host);
+        let heard = told.clone();
+        crate::notice::listen(move |text| heard.borrow_mut().push(text.to_owned()));
+        let crowded = |x: crate::torch::Tensor| -> RhaiResultOf<crate::torch::Tensor> {
+            match x.shape()[0] > 2 {
+                true => Err(Error::OutOfMemory("no room".into()))?,
+                false => Ok(x),
+            }
+        };
+        engine.register_fn("crowded", crowded);
+        let script = "let w = tensor([[1.0, -1.0], [-1.0, 1.0]]);
+            let x = tensor([[0.5, 0.4], [0.5, 0.4], [0.3, 0.2], [0.3, 0.3], [0.8, 0.1]]);
+            let y = tensor([0, 0, 0, 1, 0]);
+            let attack = pgd(#{ eps: 0.1, steps: 3, random_start: false });
+            let expected = attack.perturb(|x| x.matmul(w), x, y);
+            attack.perturb(|x| crowded(x).matmul(w), x, y).allclose(expected)";
+        assert!(engine.eval::<bool>(script).unwrap());
+        let told = told.borrow();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("goes on with 2 at once"), "{told:?}");
     }
 
     #[test]

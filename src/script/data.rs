@@ -607,7 +607,7 @@ pub mod functions {
     /// - `augment` (default false): random crop and flip
     /// - `drop_last` (default false): leaves out a last batch that is not full
     /// - `epoch` (default 0): random choices depend on the run's seed and on this
-    /// - `threads` (default 0, one for each core): decode ahead of use; no effect on the pixels
+    /// - `threads` (default 0, by the number of cores): decode ahead of use; no effect on the pixels
     ///
     /// ```rhai
     /// let test = dataset("shapes", #{ test: 50 }).test;

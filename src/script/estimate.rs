@@ -64,9 +64,7 @@ fn probe(settings: Settings, verbose: bool) -> Result<(Option<Estimate>, Ending)
         out: Some(run.clone()),
         ..settings
     })?;
-    if let Some(threads) = host.settings().threads {
-        torch::set_num_threads(threads);
-    }
+    torch::use_threads(host.settings().threads);
     let circumstances = Circumstances {
         script: shown_script(&host),
         device: host.find_device("auto")?.to_string(),

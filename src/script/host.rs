@@ -14,7 +14,7 @@ use crate::ledger::{About, Ledger};
 use crate::report::Screen;
 use crate::run::{self, Manifest, Record};
 use crate::torch::{self, Device};
-use crate::{Error, Result, info};
+use crate::{Error, Result, info, notice};
 use rhai::{Engine, Map, NativeCallContext, Position};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -75,7 +75,7 @@ struct State {
 impl Host {
     pub fn new(settings: Settings) -> Result<Self> {
         let permissions = Permissions::new(&settings)?;
-        Ok(Host(Rc::new(State {
+        let host = Host(Rc::new(State {
             permissions,
             params: RefCell::default(),
             seed: Cell::new(settings.seed.unwrap_or(0)),
@@ -88,7 +88,15 @@ impl Host {
             known: RefCell::default(),
             warnings: RefCell::default(),
             settings,
-        })))
+        }));
+        let state = Rc::downgrade(&host.0);
+        notice::listen(move |text| {
+            if let Some(state) = state.upgrade() {
+                // A record that cannot be written fails where results are.
+                let _ = Host(state).warn(text, Position::NONE);
+            }
+        });
+        Ok(host)
     }
 
     /// The host of the engine that calls a native function.

@@ -37,9 +37,7 @@ fn run_here(settings: Settings) -> Ending {
         Ok(host) => host,
         Err(error) => return Ending::Failed(format!("error: {error}\n")),
     };
-    if let Some(threads) = host.settings().threads {
-        torch::set_num_threads(threads);
-    }
+    torch::use_threads(host.settings().threads);
     let engine = engine(host.clone());
     if host.settings().profile {
         profile::start(torch::cuda::synchronize);

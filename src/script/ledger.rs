@@ -8,9 +8,9 @@ use super::{RhaiResultOf, callback, options};
 use crate::Result;
 use crate::attack::Norm;
 use crate::ledger::{self, About, Judged, Row, judge};
-use crate::nn::Model;
+use crate::nn::{Model, check_classes};
 use crate::report::{GalleryExample, write_gallery};
-use crate::torch::Tensor;
+use crate::torch::{Precision, Tensor};
 use rhai::plugin::*;
 use rhai::{Array, FnPtr, Map};
 use serde::Deserialize;
@@ -52,6 +52,7 @@ pub fn module() -> rhai::Module {
 struct Naming {
     name: String,
     condition: String,
+    precision: Precision,
     /// Taken out before; here so that it is known as an option.
     #[serde(rename = "attack")]
     _attack: (),
@@ -62,6 +63,7 @@ impl Default for Naming {
         Naming {
             name: "model".into(),
             condition: String::new(),
+            precision: Precision::Float32,
             _attack: (),
         }
     }
@@ -113,15 +115,13 @@ fn judged(
     logits: &Tensor,
     norms: Option<(&[f64], &[f64])>,
 ) -> Result<()> {
-    let [_, classes] = logits.shape()[..] else {
-        bail!("`logits` must be [n, classes], got {}", logits.signature());
-    };
-    let known = ledger.about(|it| it.class_names.len());
     ensure!(
-        classes == known as i64,
-        "`logits` must be of the {known} classes, got {}",
+        logits.ndim() == 2,
+        "`logits` must be [n, classes], got {}",
         logits.signature()
     );
+    let known = ledger.about(|it| it.class_names.len());
+    check_classes(logits, known as i64)?;
     let rows = judge(&Judged {
         examples: batch.examples(),
         labels: &batch.labels().to_vec_i64()?,
@@ -153,6 +153,8 @@ pub mod functions {
     ///   - `condition` (default `"clean"`, the corruption of the split, or the attack's name and
     ///     eps): what the condition is called
     ///   - `attack` (default none): an attack, or a closure
+    ///   - `precision` (default `"float32"`): in which the logits are computed; `about.dtype` says
+    ///     what it comes to
     ///
     /// The run folder keeps it as `ledger/<name>/<condition>.parquet`, with the columns `model`,
     /// `condition`, `corruption`, `severity`, `eps`, `example` (place in the data set), `label`,
@@ -189,6 +191,7 @@ pub mod functions {
             attack,
             host.seed(),
         )?;
+        about.dtype = model.compute_dtype(naming.precision)?.to_string();
         about.model = naming.name;
         if !naming.condition.is_empty() {
             about.condition = naming.condition;

@@ -1,5 +1,6 @@
 //! Rhai's errors in one sentence of plain words each.
 
+use super::callback;
 use super::declared::outline;
 use super::habits;
 use super::names::{a_type, lower_first, type_word};
@@ -105,6 +106,9 @@ pub(super) fn sentence(engine: &Engine, error: &EvalAltResult, place: Option<&Pl
 fn thrown(value: &Dynamic) -> String {
     match value {
         value if value.is_unit() => "the script gave up with `throw`".into(),
+        value if callback::is_lack_of_memory(value) => {
+            format!("{value}; where that is a batch, a smaller `batch_size` needs less")
+        }
         value if value.is_string() => value.to_string(),
         // A caught error that is thrown again arrives as the map that `catch` received.
         value => match value

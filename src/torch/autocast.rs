@@ -10,6 +10,12 @@ unsafe extern "C" {
 
 thread_local! {
     static PRECISION: Cell<Precision> = const { Cell::new(Precision::Float32) };
+    static AUTOCAST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether [`autocast`] is under way on this thread.
+pub fn is_autocast() -> bool {
+    AUTOCAST.get()
 }
 
 /// What [`with_precision`] set last on this thread.
@@ -39,11 +45,13 @@ pub fn autocast<T>(device: Device, f: impl FnOnce() -> T) -> T {
         fn drop(&mut self) {
             // SAFETY: only sets a state of this thread.
             unsafe { rhobust_set_autocast(self.cuda, self.on) };
+            AUTOCAST.set(self.on);
         }
     }
     let cuda = device != Device::Cpu;
     // SAFETY: as above.
     let on = unsafe { rhobust_set_autocast(cuda, true) };
     let _before = Before { cuda, on };
+    AUTOCAST.set(true);
     f()
 }

@@ -11,20 +11,41 @@ pub(super) fn failed(operation: &str, tensors: &[&Tensor], error: &TchError) -> 
     if error.to_string().contains(&*STOPPED.to_string_lossy()) {
         return Error::Interrupted;
     }
-    let sentence = match error {
-        TchError::Torch(text) => lack_of_memory(text).unwrap_or_else(|| first_sentence(text)),
-        other => other.to_string(),
+    let lack = match error {
+        TchError::Torch(text) => lack_of_memory(text),
+        _ => None,
+    };
+    let sentence = match (&lack, error) {
+        (Some(lack), _) => lack.clone(),
+        (None, TchError::Torch(text)) => first_sentence(text),
+        (None, other) => other.to_string(),
     };
     let involved: Vec<String> = tensors.iter().map(|tensor| tensor.signature()).collect();
     let involved = match involved.len() {
         0 => String::new(),
         _ => format!(" ({})", involved.join(" and ")),
     };
-    Error::Invalid(format!("`{operation}`: {sentence}{involved}"))
+    let message = format!("`{operation}`: {sentence}{involved}");
+    match lack {
+        Some(_) => Error::OutOfMemory(message),
+        None => Error::Invalid(message),
+    }
 }
 
-/// What the allocators of CPU and GPU say when they fail, with the size that was asked for.
+/// What the libraries beneath libtorch and C++ itself say when they cannot allocate.
+const NO_ROOM: [&str; 4] = [
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "std::bad_alloc",
+];
+
+/// What the allocators of CPU and GPU say when they fail, with the size that was asked for where
+/// they tell it.
 fn lack_of_memory(text: &str) -> Option<String> {
+    if NO_ROOM.iter().any(|it| text.contains(it)) {
+        return Some("there is not enough memory".to_owned());
+    }
     if let Some((_, size)) = text.split_once("CUDA out of memory. Tried to allocate ") {
         let size = size.split(". ").next()?;
         return Some(format!("{size} more do not fit in the GPU's memory"));
@@ -82,6 +103,13 @@ mod tests {
     }
 
     #[test]
+    fn a_lack_of_memory_is_told_from_other_failures() {
+        let failure = |text: &str| failed("conv2d", &[], &TchError::Torch(text.to_owned()));
+        assert!(matches!(failure("std::bad_alloc"), Error::OutOfMemory(_)));
+        assert!(matches!(failure("Sizes must match"), Error::Invalid(_)));
+    }
+
+    #[test]
     fn a_lack_of_memory_names_the_size() {
         let cpu = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't \
                    allocate memory: you tried to allocate 4000000000000 bytes. Error code 12";
@@ -93,6 +121,11 @@ mod tests {
         assert_eq!(
             lack_of_memory(gpu).unwrap(),
             "3.73 GiB more do not fit in the GPU's memory"
+        );
+        let library = "cuDNN error: CUDNN_STATUS_ALLOC_FAILED";
+        assert_eq!(
+            lack_of_memory(library).unwrap(),
+            "there is not enough memory"
         );
         assert_eq!(lack_of_memory("The size of tensor a (3) must match"), None);
     }

@@ -165,6 +165,13 @@ impl Tensor {
     /// Entries along `dim` in the order of the int64 `indices`.
     pub fn index_select(&self, dim: i64, indices: &Tensor) -> Result<Tensor> {
         indices.check_indices("index_select", self.dim(dim)?, false)?;
+        if dim == 0 && self.ndim() == 4 && !self.0.is_contiguous() {
+            // Images whose channels lie side by side: libtorch would lay them out anew.
+            let pixels = self.permute(&[0, 2, 3, 1])?;
+            if pixels.0.is_contiguous() {
+                return pixels.index_select(0, indices)?.permute(&[0, 3, 1, 2]);
+            }
+        }
         self.result(
             "index_select",
             &[indices],
@@ -219,5 +226,24 @@ impl Tensor {
     /// Indices of the entries that are not zero, `[m, dimensions]`.
     pub fn nonzero(&self) -> Result<Tensor> {
         self.result("nonzero", &[], self.0.f_nonzero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Like, generator, rand};
+    use super::*;
+
+    #[test]
+    fn chosen_images_are_laid_out_as_they_were() -> Result<()> {
+        let _guard = generator();
+        let rows = Tensor::from_i64(&[3, 0], &[2])?;
+        let x = rand(&[4, 3, 2, 5], Like::default())?;
+        let expected = x.index_select(0, &rows)?;
+        let chosen = x.channels_last()?.index_select(0, &rows)?;
+        assert!(chosen.equal(&expected)?);
+        let pixels = chosen.permute(&[0, 2, 3, 1])?;
+        assert!(pixels.0.is_contiguous() && expected.0.is_contiguous());
+        Ok(())
     }
 }

@@ -33,7 +33,7 @@ mod stop;
 mod tensor;
 mod version;
 
-pub use autocast::{autocast, precision, with_precision};
+pub use autocast::{autocast, is_autocast, precision, with_precision};
 pub use autograd::{GradState, NoGrad, no_grad, with_grad};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
 pub use create::{stack, zeros};
@@ -49,6 +49,8 @@ pub use random_state::RandomState;
 pub use replay::Replay;
 pub use sgd::{SgdRates, sgd_step};
 pub use tensor::{Operand, Scalar, Stamp, Tensor};
+
+use std::{env, thread};
 
 /// Seeds libtorch's generators, on the CPU and on every GPU.
 pub fn manual_seed(seed: u64) {
@@ -74,8 +76,18 @@ pub fn num_threads() -> usize {
     usize::try_from(tch::get_num_threads()).unwrap_or(1)
 }
 
-pub fn set_num_threads(threads: usize) {
-    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+/// From now on an operation may use so many threads. Without a wish that is one for each core that
+/// this process may use: libtorch counts the machine's, whatever share of them a container has.
+pub fn use_threads(wanted: Option<usize>) {
+    let said = || ["OMP_NUM_THREADS", "MKL_NUM_THREADS"].map(env::var_os);
+    let threads = wanted.or_else(|| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let fewer = cores < num_threads() && said().iter().all(Option::is_none);
+        fewer.then_some(cores)
+    });
+    if let Some(threads) = threads {
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    }
 }
 
 /// libtorch has one generator for the process: a unit test that draws holds this.

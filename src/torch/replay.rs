@@ -3,7 +3,7 @@
 
 use super::node::raw;
 use super::{Device, Tensor};
-use crate::Result;
+use crate::{Result, notice};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -120,6 +120,10 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> Replay<F> {
             }
         }
         GIVEN_UP.store(true, Ordering::Relaxed);
+        notice::tell(
+            "the GPU does not replay steps of attacks as CUDA graphs here: it goes on step by step, \
+             slower where batches are small",
+        );
         Ok(expected)
     }
 }

@@ -26,7 +26,7 @@ fn attack_of(key: &str, case: &Value) -> Box<dyn Attack> {
         "tpgd" => preset(Preset::Tpgd),
         "eot_pgd" => preset(Preset::EotPgd),
         "spsa" => {
-            options["keep_going"] = true.into();
+            options["stop"] = "never".into();
             Box::new(made::<Spsa>(options))
         }
         "cw" => {

@@ -26,8 +26,9 @@ pub mod functions {
     /// - `eot` (default 1): gradients that are averaged in each step, for models that draw
     /// - `rho` (default 0.75): the step is halved where the loss rose in no more than this share
     ///   of a window of steps
-    /// - `keep_going` (default false): goes on with an image after its first success and returns
-    ///   the last, as the authors' program does; the same images are broken, later
+    /// - `stop` (default `"broken"`): an image is done as soon as it is broken; with `"never"` it
+    ///   goes on and its last success is returned, as in the authors' program. The same images are
+    ///   broken, later
     /// - `outputs` (default `"class"`): the attacker sees the class logits; `"all"` shows the
     ///   transformations' too
     /// - `mode` (default `"eval"`): as for `pgd`
@@ -63,8 +64,7 @@ pub mod functions {
     /// - `targets` (default 9): how many classes, those ranked second, third, ... at the clean
     ///   image; no more than there are
     /// - `restarts` (default 1): runs towards each class
-    /// - `eps`, `norm`, `steps`, `eot`, `rho`, `keep_going`, `outputs`, `mode`, `precision`: as for
-    ///   `apgd`
+    /// - `eps`, `norm`, `steps`, `eot`, `rho`, `stop`, `outputs`, `mode`, `precision`: as for `apgd`
     ///
     /// Errors: as for `apgd`; a model with fewer than four outputs.
     ///
@@ -94,7 +94,8 @@ pub mod functions {
     /// - `alpha_max` (default 0.1): the largest share of the way towards the clean image
     /// - `eta` (default 1.05): how far a step goes, 1 being the linearised boundary
     /// - `beta` (default 0.9): what is left of a perturbation after a success
-    /// - `keep_going` (default false): looks on for smaller perturbations once one is within `eps`
+    /// - `stop` (default `"broken"`): `"never"` looks on for smaller perturbations once one is within
+    ///   `eps`
     /// - `norm` (default `"linf"`): or `"l2"`, `"l1"`
     /// - `outputs`, `mode`, `precision`: as for `apgd`
     ///
@@ -106,7 +107,7 @@ pub mod functions {
     /// let model = sequential([Flatten(), Linear(12, 4)]);
     /// let x = rand([4, 3, 2, 2]);
     /// let y = model.predict(x);
-    /// let x_adv = fab(#{ eps: 0.5, steps: 10, keep_going: true }).perturb(model, x, y);
+    /// let x_adv = fab(#{ eps: 0.5, steps: 10, stop: "never" }).perturb(model, x, y);
     /// assert((x_adv - x).abs().max().item() <= 0.5);
     /// ```
     #[rhai_fn(return_raw)]
@@ -157,7 +158,7 @@ pub mod functions {
     ///   that have them; less than the default is not AutoAttack any more. In L1 `"standard"`
     ///   has five restarts of `"apgd-ce"` and at most five targets of `"apgd-t"`
     /// - `precision` (default `"float32"`): of all attacks but Square, which stays in float32
-    /// - `keep_going`, `outputs`, `mode`: as for `apgd`
+    /// - `stop`, `outputs`, `mode`: as for `apgd`
     ///
     /// Errors: as for `apgd`; `attacks` without `"custom"` or the other way round; an attack that
     /// does not exist; a model with fewer than four outputs.

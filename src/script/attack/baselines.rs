@@ -33,8 +33,8 @@ pub mod functions {
     /// - `lr` (default 0.01): Adam's step, in pixels
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
     /// - `targeted` (default false): towards the class `y`
-    /// - `keep_going` (default false): goes on with an image after its first success; images that
-    ///   are wrong already stay as they are without it
+    /// - `stop` (default `"broken"`): an image is done as soon as it is broken, and one that is wrong
+    ///   already stays as it is; `"never"` goes on with all of them
     /// - `chunk` (default 256): images in one forward pass, at most, or as many as the batch has;
     ///   it bounds the memory and changes nothing else
     /// - `outputs` (default `"class"`), `mode` (default `"eval"`): as for `pgd`
@@ -46,7 +46,7 @@ pub mod functions {
     /// ```rhai
     /// let w = tensor([[1.0, -1.0], [-1.0, 1.0]]);
     /// let x = tensor([[0.5, 0.5]]);
-    /// let attack = spsa(#{ eps: 0.1, steps: 20, samples: 8, keep_going: true });
+    /// let attack = spsa(#{ eps: 0.1, steps: 20, samples: 8, stop: "never" });
     /// let x_adv = attack.perturb(|x| x.matmul(w), x, tensor([0]));
     /// assert_close(x_adv, tensor([[0.4, 0.6]]), 1e-5);
     /// ```

@@ -19,8 +19,8 @@ pub mod functions {
     /// - `steps` (default 10): number of gradient steps; the paper takes
     ///   `min(eps + 4, 1.25 * eps)`, eps in grey levels, with steps of one grey level
     /// - `step_size` (default `2.5 * eps / steps`): px(2) at px(8) and 10 steps, as in torchattacks
-    /// - `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`, `precision`: as
-    ///   for `pgd`
+    /// - `norm`, `targeted`, `loss`, `stop`, `eps_space`, `clip`, `label`, `outputs`, `mode`,
+    ///   `precision`: as for `pgd`
     ///
     /// Errors: as for `pgd`.
     ///
@@ -44,8 +44,8 @@ pub mod functions {
     /// - `steps` (default 10): as in torchattacks; the paper's attack is `steps: 1` with half of
     ///   `eps` as `step_size`
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
-    /// - `step_size`, `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`,
-    ///   `precision`: as for `bim`
+    /// - `step_size`, `norm`, `targeted`, `loss`, `stop`, `eps_space`, `clip`, `label`, `outputs`,
+    ///   `mode`, `precision`: as for `bim`
     ///
     /// In L2 the random step goes in any direction, over a length of `step_size`.
     ///
@@ -69,8 +69,8 @@ pub mod functions {
     /// - `decay` (default 1.0): of the sum of the gradients of earlier steps
     /// - `steps` (default 10), `step_size` (default `2.5 * eps / steps`): as for `bim`; the paper
     ///   takes steps of `eps / steps`
-    /// - `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`, `mode`, `precision`: as
-    ///   for `pgd`
+    /// - `norm`, `targeted`, `loss`, `stop`, `eps_space`, `clip`, `label`, `outputs`, `mode`,
+    ///   `precision`: as for `pgd`
     ///
     /// Source: Dong et al. 2018, <https://arxiv.org/abs/1710.06081>, algorithm 1.
     ///
@@ -90,8 +90,11 @@ pub mod functions {
     /// the sum of earlier ones leads.
     ///
     /// - `eps`: in pixels of [0, 1]
-    /// - `decay`, `steps`, `step_size`, `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`,
-    ///   `outputs`, `mode`, `precision`: as for `mifgsm`
+    /// - `decay`, `steps`, `step_size`, `norm`, `targeted`, `loss`, `stop`, `eps_space`, `clip`,
+    ///   `label`, `outputs`, `mode`, `precision`: as for `mifgsm`
+    ///
+    /// With `stop: "broken"` each step takes a pass more: the gradient is taken elsewhere than at
+    /// the image.
     ///
     /// As in torchattacks, each gradient is divided by its mean absolute value; the paper divides
     /// by the sum, so it looks less far ahead.
@@ -110,12 +113,13 @@ pub mod functions {
     }
 
     /// PGD away from the clean prediction, as a value: the inner attack of TRADES. It ascends the
-    /// Kullback-Leibler divergence, so `y` changes nothing but which of several `restarts` is kept.
+    /// Kullback-Leibler divergence, so `y` says no more than which of several `restarts` is kept and
+    /// what is broken.
     ///
     /// - `eps`: in pixels of [0, 1]
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
-    /// - `steps` (default 10), `step_size` (default `2.5 * eps / steps`), `norm`, `eps_space`,
-    ///   `clip`, `outputs`, `mode`, `precision`: as for `bim`
+    /// - `steps` (default 10), `step_size` (default `2.5 * eps / steps`), `norm`, `stop`,
+    ///   `eps_space`, `clip`, `outputs`, `mode`, `precision`: as for `bim`
     ///
     /// It begins with normal noise of standard deviation 0.001.
     ///
@@ -139,8 +143,10 @@ pub mod functions {
     /// - `eot` (default 2): gradients in each step
     /// - `random_start` (default true): begin at a random point of the ball
     /// - `restarts` (default 1): the worst case over so many runs is kept for each image
-    /// - `steps`, `step_size`, `norm`, `targeted`, `loss`, `eps_space`, `clip`, `label`, `outputs`,
-    ///   `mode`, `precision`: as for `bim`
+    /// - `steps`, `step_size`, `norm`, `targeted`, `loss`, `stop`, `eps_space`, `clip`, `label`,
+    ///   `outputs`, `mode`, `precision`: as for `bim`
+    ///
+    /// With `stop: "broken"` the last of the passes of a step tells whether an image is broken.
     ///
     /// Source: Athalye et al. 2018, <https://arxiv.org/abs/1802.00420>, section 4.2.
     ///

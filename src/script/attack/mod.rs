@@ -6,7 +6,7 @@ mod family;
 mod minimal;
 mod own;
 
-use super::data::Batch;
+use super::data::{Batch, Split};
 use super::host::Host;
 use super::{RhaiResultOf, callback, options};
 use crate::attack::{
@@ -113,6 +113,13 @@ impl Attack {
     }
 }
 
+fn positive(option: &str, count: i64) -> RhaiResultOf<usize> {
+    match usize::try_from(count) {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("`{option}` must be at least 1, got {count}").into()),
+    }
+}
+
 pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
     module.set_custom_type::<Attack>("attack");
@@ -145,6 +152,12 @@ pub mod functions {
     /// - `look_ahead` (default false): the gradient is taken where these lead (see `nifgsm`)
     /// - `eot` (default 1): gradients that are averaged in each step, for models that draw (see
     ///   `eot_pgd`)
+    /// - `stop` (default `"never"`): all steps are made and the last image counts, as in
+    ///   torchattacks. With `"broken"` an image is done as soon as the model is wrong (with
+    ///   `targeted`, right) about it: at the clean image, at the start or after any step. It is
+    ///   returned as it is there, and takes no more passes: several times faster. The error that
+    ///   is stated so is of any image on the way and not of the last: never lower, as what is
+    ///   broken once stays broken
     /// - `convention` (default `"pixel"`): `"la2024"` sets the next four options, and `step_size`
     ///   0.01, as the notebook of arXiv 2408.01977 does
     /// - `eps_space` (default `"pixel"`): `"normalized"` measures eps after the model's
@@ -174,6 +187,11 @@ pub mod functions {
     /// let x = rand([2, 3, 8, 8]);
     /// let x_adv = attack.perturb(model, x, tensor([3, 5]));
     /// assert((x_adv - x).abs().max().item() <= px(8) + 1e-6);
+    ///
+    /// // What is wrong from the beginning stays as it is.
+    /// let quick = pgd(#{ eps: px(8), steps: 10, stop: "broken" });
+    /// let wrong = (model.predict(x) + 1) % 10;
+    /// assert(quick.perturb(model, x, wrong).equal(x));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn pgd(options: Map) -> RhaiResultOf<Attack> {
@@ -343,6 +361,69 @@ pub mod functions {
         let draws = Draws::of_examples(seed, "evaluate", batch.examples());
         let attack = attack.with(&context)?;
         Ok(attack::perturb_model(&*attack, &model, &x, &y, &draws)?)
+    }
+
+    /// What an evaluation needs: `#{ x_adv, logits }`, changed images as from `perturb` with a
+    /// batch, and what the model says of them in eval mode, `[n, classes]`. An attack that has
+    /// looked at the images does not look again.
+    ///
+    /// - `batch`: where `x` and `y` come from
+    /// - `batch_size`: so many images go through the model at once; it does not change the result.
+    ///   Images that the attack is done with make room for others, so that passes stay full while
+    ///   the batch has more (see `images_held`)
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, 10)]);
+    /// let batch = test.batch(20);
+    /// let attack = pgd(#{ eps: 0.1, steps: 5, stop: "broken" });
+    /// let it = attack.outcome(model, batch.x, batch.y, batch, 8);
+    /// assert(it.logits.allclose(model.class_logits(it.x_adv, 10)));
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn outcome(
+        context: NativeCallContext,
+        attack: Attack,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+        batch: Batch,
+        batch_size: i64,
+    ) -> RhaiResultOf<Map> {
+        let batch_size = positive("batch_size", batch_size)?;
+        let seed = Host::of(&context).seed();
+        let draws = Draws::of_examples(seed, "evaluate", batch.examples());
+        let attack = attack.with(&context)?;
+        let seen = attack::perturb_model_seen(&*attack, &model, &x, &y, &draws, batch_size)?;
+        Ok(Map::from([
+            ("x_adv".into(), Dynamic::from(seen.x_adv)),
+            ("logits".into(), Dynamic::from(seen.classes)),
+        ]))
+    }
+
+    /// How many images of a split an evaluation gives the attack at once where `batch_size` go
+    /// through the model: more, up to 4 times on a CPU and 16 on a GPU, where images leave the
+    /// attack one by one.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 20 }).test;
+    /// let model = sequential([Flatten(), Linear(3072, 10)]).to("cpu");
+    /// let threat = #{ eps: 0.1, steps: 5 };
+    /// print(pgd(threat).images_held(model, test, 64));                         //> 64
+    /// print(pgd(threat + #{ stop: "broken" }).images_held(model, test, 64));   //> 256
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn images_held(
+        attack: Attack,
+        model: Model,
+        split: Split,
+        batch_size: i64,
+    ) -> RhaiResultOf<i64> {
+        let batch_size = positive("batch_size", batch_size)?;
+        let images = split.images();
+        let image_bytes = 3 * images.height() * images.width() * size_of::<f32>();
+        let held = attack::images_held(&*attack.plain, batch_size, image_bytes, model.device());
+        Ok(held as i64)
     }
 
     /// Changed images for any classifier.

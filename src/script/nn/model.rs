@@ -125,14 +125,29 @@ pub mod functions {
     /// belong to transformations of label augmentation are left aside.
     ///
     /// - `classes`: how many the data has; it is an error if the model tells more or fewer apart
+    /// - `precision` (default `"float32"`): `"bfloat16"` computes convolutions in bfloat16, on a frozen
+    ///   copy with batch norm folded in; `"auto"` where the device has instructions for it
     ///
     /// ```rhai
     /// let model = resnet18(#{ outputs: 5, classes: 4, stem: "small" });
-    /// assert(model.class_logits(rand([2, 3, 8, 8]), 4).shape == [2, 4]);
+    /// let x = rand([2, 3, 8, 8]);
+    /// let logits = model.class_logits(x, 4);
+    /// assert(logits.shape == [2, 4]);
+    /// assert_close(model.class_logits(x, 4, "bfloat16"), logits, 0.1);
     /// ```
     #[rhai_fn(return_raw)]
     pub fn class_logits(model: Model, x: Tensor, classes: i64) -> RhaiResultOf<Tensor> {
         Ok(model.class_logits_of(classes, &x)?)
+    }
+
+    #[rhai_fn(name = "class_logits", return_raw)]
+    pub fn class_logits_in(
+        model: Model,
+        x: Tensor,
+        classes: i64,
+        precision: &str,
+    ) -> RhaiResultOf<Tensor> {
+        Ok(model.class_logits_in(classes, &x, precision.parse()?)?)
     }
 
     /// Switches the model to train mode, or with `false` to eval mode; returns it.
