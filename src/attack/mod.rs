@@ -181,7 +181,10 @@ pub fn perturb_model_seen(
 ) -> Result<Seen> {
     let classifier = Classifier::of(model, false).in_passes_of(Some(at_once as i64));
     match attack.mode() {
-        Mode::Eval => attack.perturb_seen(&classifier, x, y, draws),
+        Mode::Eval => {
+            let _span = profile::span(Work::Attack);
+            attack.perturb_seen(&classifier, x, y, draws)
+        }
         Mode::Train => Seen::at(&classifier, perturb_model(attack, model, x, y, draws)?),
     }
 }
