@@ -24,15 +24,15 @@ OUTPUTS, CLASSES, EPS = 1001, 1000, 0.03
 class Normalized(nn.Module):
     """Pixels in [0, 1] to the logits of the classes."""
 
-    def __init__(self, network, dtype=torch.float32):
+    def __init__(self, network, dtype=torch.float32, classes=CLASSES):
         super().__init__()
-        self.network, self.dtype = network, dtype
+        self.network, self.dtype, self.classes = network, dtype, classes
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1))
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1))
 
     def forward(self, x):
         z = ((x - self.mean) / self.std).to(self.dtype)
-        return self.network(z).float()[:, :CLASSES]
+        return self.network(z).float()[:, :self.classes]
 
 
 def folded(network):

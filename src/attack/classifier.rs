@@ -16,7 +16,7 @@ pub struct Classifier<'a> {
     /// The model whose function this is in eval mode, and what came of freezing it: for passes in
     /// its own dtype and in bfloat16.
     model: Option<&'a Model>,
-    frozen: [OnceCell<Frozen>; 2],
+    frozen: [OnceCell<Rc<Frozen>>; 2],
     /// How many images go through it at once; `None` where all of a batch must, because what is
     /// said of an image depends on the others.
     room: Option<Rc<Room>>,
@@ -57,7 +57,7 @@ impl<'a> Classifier<'a> {
     }
 
     /// The same function up to low-order bits, or in bfloat16, at less cost, where the weights are
-    /// known and of at least single precision. It is made once: the weights must stay as they are.
+    /// known and of at least single precision. The weights must stay as they are meanwhile.
     pub fn frozen(&self, precision: Precision) -> Result<Option<&Frozen>> {
         let Some(model) = self.model else {
             return Ok(None);
@@ -72,7 +72,7 @@ impl<'a> Classifier<'a> {
         if frozen.get().is_none() {
             let _ = frozen.set(model.frozen(precision)?);
         }
-        Ok(frozen.get())
+        Ok(frozen.get().map(|frozen| &**frozen))
     }
 
     /// What a search looks at instead of the function itself, where a precision below float32 is

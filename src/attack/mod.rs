@@ -85,7 +85,7 @@ pub use uniform_noise::UniformNoise;
 use crate::Result;
 use crate::nn::{Model, Normalize};
 use crate::profile::{self, Work};
-use crate::torch::{Device, Dtype, Tensor};
+use crate::torch::{Device, Dtype, Precision, Tensor, with_precision};
 use serde::{Deserialize, Serialize};
 
 /// Something that changes images: an attack, or a transformation that needs no classifier.
@@ -181,10 +181,7 @@ pub fn perturb_model_seen(
 ) -> Result<Seen> {
     let classifier = Classifier::of(model, false).in_passes_of(Some(at_once as i64));
     match attack.mode() {
-        Mode::Eval => {
-            let _span = profile::span(Work::Attack);
-            attack.perturb_seen(&classifier, x, y, draws)
-        }
+        Mode::Eval => alone(|| attack.perturb_seen(&classifier, x, y, draws)),
         Mode::Train => Seen::at(&classifier, perturb_model(attack, model, x, y, draws)?),
     }
 }
@@ -233,11 +230,16 @@ fn in_mode<T>(
     model: &Model,
     attack: impl FnOnce(&Classifier) -> Result<T>,
 ) -> Result<T> {
-    let _span = profile::span(Work::Attack);
-    match mode {
+    alone(|| match mode {
         Mode::Eval => attack(&Classifier::of(model, false)),
         Mode::Train => model.keeping_buffers(|| attack(&Classifier::of(model, true))),
-    }
+    })
+}
+
+/// Runs an attack. What it computes in does not hang on who calls it.
+fn alone<T>(attack: impl FnOnce() -> T) -> T {
+    let _span = profile::span(Work::Attack);
+    with_precision(Precision::Float32, attack)
 }
 
 /// A radius in the three units in use: `0.03 = 7.65/255 = 0.13 standard deviations`, the last

@@ -15,7 +15,7 @@ use super::start::Start;
 use super::stop::Stop;
 use super::worst::{Run, Worst};
 use super::{Attack, Classifier, Draws, Mode, Seen, check_batch};
-use crate::torch::{Precision, Tensor, no_grad};
+use crate::torch::{Precision, Replay, Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -265,12 +265,20 @@ impl Pgd {
     fn ascend(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
         let mut z_adv = self.start(landscape, z, draws)?;
         let z = &laid_out(z)?;
+        let next = |momentum: &mut Momentum, z_adv: &Tensor| {
+            let place = self.place(momentum, z_adv)?;
+            let (gradient, _) = landscape.slope(&place, self.eot)?;
+            self.step(landscape, momentum, (z, z_adv), gradient)
+        };
         let mut momentum = Momentum::new(self.decay);
+        // Without momentum each step is the same work on other images.
+        let mut replay = Replay::new(|z_adv| next(&mut Momentum::new(0.0), z_adv));
         for _ in 0..self.steps {
             interrupt::check()?;
-            let place = self.place(&momentum, &z_adv)?;
-            let (gradient, _) = landscape.slope(&place, self.eot)?;
-            z_adv = self.step(landscape, &mut momentum, (z, &z_adv), gradient)?;
+            z_adv = match self.decay > 0.0 || self.eot > 1 {
+                true => next(&mut momentum, &z_adv)?,
+                false => replay.call(&z_adv)?,
+            };
         }
         z_adv.detach()?.contiguous()
     }

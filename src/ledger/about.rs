@@ -35,7 +35,7 @@ pub struct About {
     pub real: bool,
     /// The seed that random starts and the like are derived from.
     pub seed: u64,
-    /// The model's dtype.
+    /// In which its logits were computed: the model's own, or a lower one.
     pub dtype: String,
     /// A hash of the network and its weights.
     pub weights: String,

@@ -5,7 +5,7 @@ use super::compiled::{Compiled, Tape};
 use super::module::Module;
 use super::normalize::Normalize;
 use super::stateless::Reach;
-use crate::torch::{self, Device, Dtype, Recorded, Tensor, no_grad};
+use crate::torch::{self, Dtype, Recorded, Tensor, no_grad};
 use crate::{Result, profile};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,8 +17,8 @@ pub struct Frozen {
     pub(super) steps: Vec<Step>,
     /// What passes compute in.
     dtype: Dtype,
-    /// By the rows and columns of images; none where oneDNN is missing.
-    compiled: RefCell<HashMap<(i64, i64), Option<Rc<Compiled>>>>,
+    /// By the rows and columns of images.
+    compiled: RefCell<HashMap<(i64, i64), Rc<Compiled>>>,
 }
 
 pub(super) enum Step {
@@ -218,24 +218,23 @@ impl Frozen {
         Ok(logits)
     }
 
-    /// For images like `x`, on a processor and in single precision or less.
+    /// For images like `x`, in single precision.
     fn compiled(&self, x: &Tensor) -> Result<Option<Rc<Compiled>>> {
         let &[n, channels, height, width] = x.shape().as_slice() else {
             return Ok(None);
         };
-        if x.device() != Device::Cpu || x.dtype()? != Dtype::Float32 {
+        if x.dtype()? != Dtype::Float32 {
             return Ok(None);
         }
         let size = (height, width);
         if let Some(known) = self.compiled.borrow().get(&size) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
         let input = [n, channels, height, width];
-        let compiled = Compiled::new(&self.steps, input, self.dtype)
-            .ok()
-            .map(Rc::new);
+        let place = (self.dtype, x.device());
+        let compiled = Rc::new(Compiled::new(&self.steps, input, place)?);
         self.compiled.borrow_mut().insert(size, compiled.clone());
-        Ok(compiled)
+        Ok(Some(compiled))
     }
 }
 
@@ -328,6 +327,45 @@ mod tests {
             }
         }
         Ok(())
+    }
+
+    /// A copy is kept as long as the weights are what they were: through training steps, running
+    /// statistics, loading and moving, each alone.
+    #[test]
+    fn a_frozen_copy_follows_the_weights() -> Result<()> {
+        let _guard = generator();
+        let model = noisy_sequential()?;
+        let x = rand(&[2, 3, 16, 16], Like::default())?;
+        let agrees = |what: &str| -> Result<()> {
+            let fast = no_grad(|| model.frozen(Precision::Float32)?.forward(&x))?;
+            let own = no_grad(|| model.forward_in(&x, false))?;
+            assert!(fast.all_close(&own, 1e-4, 1e-4)?, "{what}");
+            Ok(())
+        };
+        agrees("at first")?;
+        let first = model.frozen(Precision::Float32)?;
+        assert!(Rc::ptr_eq(&first, &model.frozen(Precision::Float32)?));
+        no_grad(|| model.forward_in(&x, true))?;
+        assert!(!Rc::ptr_eq(&first, &model.frozen(Precision::Float32)?));
+        agrees("after a pass in train mode")?;
+        let options = serde_json::json!({ "lr": 0.1, "momentum": 0.9 });
+        let sgd = crate::train::Sgd::new(
+            model.parameters(),
+            serde_json::from_value(options).expect("these are its options"),
+        )?;
+        for _ in 0..2 {
+            sgd.step(&model.forward_in(&x, false)?.square()?.mean()?)?;
+            agrees("after a step")?;
+        }
+        model.to(Some(Dtype::BFloat16), None)?;
+        model.to(Some(Dtype::Float32), None)?;
+        agrees("after rounding to bfloat16")?;
+        model.in_dtype(Dtype::Float64, || Ok(()))?;
+        agrees("after a stay in float64")?;
+        for (_, weight) in model.parameters() {
+            weight.assign(&weight.mul(0.5)?)?;
+        }
+        agrees("after assigning")
     }
 
     #[test]

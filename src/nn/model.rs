@@ -4,9 +4,9 @@ use super::normalize::Normalize;
 use super::room::Room;
 use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
-use crate::torch::{self, Device, Dtype, Precision, Tensor, no_grad};
+use crate::torch::{self, Device, Dtype, Precision, Stamp, Tensor, no_grad};
 use crate::{Result, profile};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -25,6 +25,14 @@ struct Inner {
     classes: Cell<Option<i64>>,
     training: Cell<bool>,
     room: Rc<Room>,
+    /// For passes in the dtype of the weights, and in a lower one.
+    frozen: [RefCell<Option<Kept>>; 2],
+}
+
+/// A frozen copy, and of which weights.
+struct Kept {
+    stamps: Vec<Stamp>,
+    frozen: Rc<Frozen>,
 }
 
 impl Model {
@@ -41,6 +49,7 @@ impl Model {
             outputs,
             classes: Cell::new(outputs),
             training: Cell::new(true),
+            frozen: Default::default(),
             room: Rc::default(),
         }))
     }
@@ -86,12 +95,28 @@ impl Model {
         self.0.training.set(training);
     }
 
-    /// Logits `[n, outputs]`, in the model's own mode.
+    /// Logits `[n, outputs]` of the model's dtype, in the model's own mode and computed in the
+    /// precision of [`torch::with_precision`].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.forward_in(x, self.training())
+        let forward = || self.forward_in(x, self.training());
+        let precision = torch::precision();
+        if precision == Precision::Float32 {
+            return forward();
+        }
+        let own = self.dtype()?;
+        if self.compute_dtype(precision)? == own {
+            return forward();
+        }
+        torch::autocast(self.device(), forward)?.to_dtype(own)
     }
 
-    /// Logits `[n, outputs]` in the mode given, whatever the model's own is.
+    /// The dtype of convolutions and matrix products in [`Model::forward`] under `precision`.
+    pub fn compute_dtype(&self, precision: Precision) -> Result<Dtype> {
+        Ok(precision.dtype(self.dtype()?, self.device()))
+    }
+
+    /// Logits `[n, outputs]` in the mode given, whatever the model's own is, and computed in the
+    /// model's dtype.
     pub fn forward_in(&self, x: &Tensor, training: bool) -> Result<Tensor> {
         self.forward_watched(x, training, &mut Watch::nothing())
     }
@@ -120,15 +145,33 @@ impl Model {
         Ok(logits)
     }
 
-    /// The network for many passes in eval mode, with the weights of now.
-    pub fn frozen(&self, precision: Precision) -> Result<Frozen> {
-        let dtype = precision.dtype(self.dtype()?, self.device());
-        Frozen::new(&self.0.network, self.0.normalize.clone(), dtype)
+    /// The network for many passes in eval mode, with the weights of now. The copy is kept until
+    /// they change.
+    pub fn frozen(&self, precision: Precision) -> Result<Rc<Frozen>> {
+        let own = self.dtype()?;
+        let dtype = precision.dtype(own, self.device());
+        let kept = &self.0.frozen[usize::from(dtype != own)];
+        let entries = self.entries().into_iter();
+        let stamps: Vec<Stamp> = entries.map(|(_, entry)| entry.tensor().stamp()).collect();
+        if let Some(kept) = &*kept.borrow()
+            && kept.stamps == stamps
+        {
+            return Ok(kept.frozen.clone());
+        }
+        // The old copy goes before the new one comes.
+        *kept.borrow_mut() = None;
+        let frozen = Frozen::new(&self.0.network, self.0.normalize.clone(), dtype)?;
+        let frozen = Rc::new(frozen);
+        *kept.borrow_mut() = Some(Kept {
+            stamps,
+            frozen: frozen.clone(),
+        });
+        Ok(frozen)
     }
 
     /// The class of each image, `[n]`: argmax over the first `classes` outputs, in eval mode.
     pub fn predict(&self, x: &Tensor) -> Result<Tensor> {
-        self.class_outputs(x)?.argmax(1, false)
+        self.class_outputs(x, Precision::Float32)?.argmax(1, false)
     }
 
     /// As [`Model::predict`], for data of `classes` classes.
@@ -144,18 +187,36 @@ impl Model {
     /// # Errors
     /// `Invalid` for a model that tells another number of classes apart.
     pub fn class_logits_of(&self, classes: i64, x: &Tensor) -> Result<Tensor> {
-        let logits = self.class_outputs(x)?;
+        self.class_logits_in(classes, x, Precision::Float32)
+    }
+
+    /// The same, of a frozen copy where `precision` is below float32.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn class_logits_in(
+        &self,
+        classes: i64,
+        x: &Tensor,
+        precision: Precision,
+    ) -> Result<Tensor> {
+        let logits = self.class_outputs(x, precision)?;
         check_classes(&logits, classes)?;
         Ok(logits)
     }
 
-    fn class_outputs(&self, x: &Tensor) -> Result<Tensor> {
+    fn class_outputs(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
         let n = x.shape().first().copied().unwrap_or(1);
-        let [logits] = no_grad(|| {
-            self.0
-                .room
-                .in_parts(n, None, |part| Ok([self.forward_in(&part.of(x)?, false)?]))
-        })?;
+        let frozen = match self.compute_dtype(precision)? == self.dtype()? {
+            true => None,
+            false => Some(self.frozen(precision)?),
+        };
+        let pass = |x: &Tensor| match &frozen {
+            Some(frozen) => frozen.forward(x),
+            None => self.forward_in(x, false),
+        };
+        let room = &self.0.room;
+        let [logits] = no_grad(|| room.in_parts(n, None, |part| Ok([pass(&part.of(x)?)?])))?;
         class_logits(&logits, self.classes())
     }
 
@@ -337,5 +398,79 @@ impl std::fmt::Display for Model {
             ", {} mode)",
             if self.training() { "train" } else { "eval" }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::testing::noisy_resnet;
+    use crate::torch::autograd::gradients;
+    use crate::torch::{Like, Reduction, generator, rand, with_precision};
+
+    /// The loss and the gradients of all parameters in train mode.
+    fn learnt(model: &Model, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
+        let y = Tensor::from_i64(&[0, 1, 2, 3, 4, 0, 1, 2], &[8])?;
+        let loss = model.forward(x)?.cross_entropy(&y, Reduction::Mean)?;
+        let parameters: Vec<_> = model.parameters().into_iter().map(|(_, it)| it).collect();
+        let found = gradients(&loss, &parameters.iter().collect::<Vec<_>>())?;
+        Ok((loss, found))
+    }
+
+    /// bfloat16 has 8 bits: each of the twenty layers, forward and backward, adds errors of up to
+    /// 2^-9 of its values, and ReLUs near 0 switch. Together that is some percent of a gradient.
+    #[test]
+    fn lower_precision_learns_nearly_the_same() -> Result<()> {
+        let _guard = generator();
+        let model = noisy_resnet()?;
+        let x = rand(&[8, 3, 16, 16], Like::default())?;
+        let (exact_loss, exact) = learnt(&model, &x)?;
+        let (loss, found) = with_precision(Precision::Bfloat16, || learnt(&model, &x))?;
+        assert!(!loss.equal(&exact_loss)?);
+        assert!(loss.all_close(&exact_loss, 0.02, 0.0)?);
+        let (mut apart, mut size) = (0.0, 0.0);
+        for ((found, exact), (name, weight)) in found.iter().zip(&exact).zip(model.parameters()) {
+            assert_eq!(found.dtype()?, Dtype::Float32, "{name}");
+            assert_eq!(weight.dtype()?, Dtype::Float32, "{name}");
+            apart += found.sub(exact)?.square()?.sum()?.item()?;
+            size += exact.square()?.sum()?.item()?;
+        }
+        assert!((apart / size).sqrt() < 0.08, "{}", (apart / size).sqrt());
+        // Nothing is left of it.
+        assert!(learnt(&model, &x)?.0.equal(&exact_loss)?);
+        Ok(())
+    }
+
+    #[test]
+    fn only_forward_of_float32_models_is_lowered() -> Result<()> {
+        let _guard = generator();
+        let model = noisy_resnet()?;
+        model.set_training(false);
+        let x = rand(&[2, 3, 16, 16], Like::default())?;
+        let alike = |x: &Tensor| {
+            let own = [model.forward(x)?, model.class_logits_of(5, x)?];
+            let lowered = with_precision(Precision::Bfloat16, || -> Result<_> {
+                Ok([model.forward(x)?, model.class_logits_of(5, x)?])
+            })?;
+            let pairs = own.iter().zip(&lowered);
+            let equal: Result<Vec<_>> = pairs.map(|(a, b)| a.equal(b)).collect();
+            equal
+        };
+        assert_eq!(alike(&x)?, [false, true]);
+        model.to(Some(Dtype::Float64), None)?;
+        assert_eq!(alike(&x.to_dtype(Dtype::Float64)?)?, [true, true]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_fails_leaves_the_precision_as_it_was() -> Result<()> {
+        let model = noisy_resnet()?;
+        let x = rand(&[2, 1, 16, 16], Like::default())?;
+        let failed = with_precision(Precision::Bfloat16, || model.forward(&x));
+        assert!(failed.is_err());
+        assert_eq!(torch::precision(), Precision::Float32);
+        let w = rand(&[4, 4], Like::default())?;
+        assert_eq!(w.linear(&w, None)?.dtype()?, Dtype::Float32);
+        Ok(())
     }
 }

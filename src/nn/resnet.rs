@@ -207,7 +207,7 @@ impl Module for ResNet {
             x.signature()
         );
         let mut x = watch.through("conv1", &self.conv1, x, training)?;
-        x = watch.through("bn1", &self.bn1, &x, training)?.relu()?;
+        x = watch.through("bn1", &self.bn1, &x, training)?.into_relu()?;
         if self.stem == Stem::Imagenet {
             x = x.max_pool2d(3, 2, 1)?;
         }
@@ -313,7 +313,7 @@ impl Module for Block {
         let mut out = x.clone();
         for (at, (conv, norm)) in self.layers.iter().enumerate() {
             if at > 0 {
-                out = out.relu()?;
+                out = out.into_relu()?;
             }
             let number = at + 1;
             out = watch.through(format_args!("conv{number}"), conv, &out, training)?;
@@ -323,7 +323,7 @@ impl Module for Block {
             Some(downsample) => watch.through("downsample", downsample, x, training)?,
             None => x.clone(),
         };
-        out.add(&shortcut)?.relu()
+        out.add(&shortcut)?.into_relu()
     }
 
     fn freeze(&self, plan: &mut Plan) -> Result<bool> {

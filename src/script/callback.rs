@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::attack::Classifier;
+use crate::torch::{Precision, with_precision};
 use crate::{Error, Result};
 use rhai::{Dynamic, EvalAltResult, FnPtr, FuncArgs, NativeCallContext, Position, Variant};
 
@@ -17,9 +18,9 @@ pub fn call<T: Variant + Clone>(
     checked(context, closure.call_within_context(context, args))
 }
 
-/// A closure from pixels in [0, 1] to logits, as attacks see it.
+/// A closure from pixels in [0, 1] to logits, as attacks see it: in float32 whoever calls them.
 pub fn classifier<'a>(context: &'a NativeCallContext, closure: &'a FnPtr) -> Classifier<'a> {
-    Classifier::new(|x| call(context, closure, (x.clone(),)))
+    Classifier::new(|x| with_precision(Precision::Float32, || call(context, closure, (x.clone(),))))
 }
 
 /// Calls it where the closure keeps what it wants to remember in the map `this`.

@@ -10,7 +10,7 @@ use crate::attack::Norm;
 use crate::ledger::{self, About, Judged, Row, judge};
 use crate::nn::{Model, check_classes};
 use crate::report::{GalleryExample, write_gallery};
-use crate::torch::Tensor;
+use crate::torch::{Precision, Tensor};
 use rhai::plugin::*;
 use rhai::{Array, FnPtr, Map};
 use serde::Deserialize;
@@ -52,6 +52,7 @@ pub fn module() -> rhai::Module {
 struct Naming {
     name: String,
     condition: String,
+    precision: Precision,
     /// Taken out before; here so that it is known as an option.
     #[serde(rename = "attack")]
     _attack: (),
@@ -62,6 +63,7 @@ impl Default for Naming {
         Naming {
             name: "model".into(),
             condition: String::new(),
+            precision: Precision::Float32,
             _attack: (),
         }
     }
@@ -151,6 +153,8 @@ pub mod functions {
     ///   - `condition` (default `"clean"`, the corruption of the split, or the attack's name and
     ///     eps): what the condition is called
     ///   - `attack` (default none): an attack, or a closure
+    ///   - `precision` (default `"float32"`): in which the logits are computed; `about.dtype` says
+    ///     what it comes to
     ///
     /// The run folder keeps it as `ledger/<name>/<condition>.parquet`, with the columns `model`,
     /// `condition`, `corruption`, `severity`, `eps`, `example` (place in the data set), `label`,
@@ -187,6 +191,7 @@ pub mod functions {
             attack,
             host.seed(),
         )?;
+        about.dtype = model.compute_dtype(naming.precision)?.to_string();
         about.model = naming.name;
         if !naming.condition.is_empty() {
             about.condition = naming.condition;

@@ -47,7 +47,8 @@ pub fn gradients_with_graph(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Ten
     with_zeros(differentiate(loss, inputs, (true, true))?, inputs)
 }
 
-fn with_zeros(found: Vec<Option<Tensor>>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+/// Zeros like the input where nothing was found.
+pub fn with_zeros(found: Vec<Option<Tensor>>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let zeros = |input: &&Tensor| input.zeros_like();
     let pairs = found.into_iter().zip(inputs);
     pairs

@@ -3,6 +3,7 @@
 //! One [`Tensor`] of our own: it clones by sharing, returns `Result` everywhere (tch's
 //! fallible calls only) and turns libtorch's errors into one sentence with the shapes.
 
+mod autocast;
 pub mod autograd;
 mod create;
 pub mod cuda;
@@ -24,13 +25,16 @@ mod passes;
 mod precision;
 mod random_state;
 mod reduce;
+mod replay;
 pub mod safetensors;
+mod sgd;
 mod shape;
 mod steps;
 mod stop;
 mod tensor;
 mod version;
 
+pub use autocast::{autocast, is_autocast, precision, with_precision};
 pub use autograd::{GradState, NoGrad, no_grad, with_grad};
 pub use create::{Like, arange, cat, eye, full, linspace, ones, rand, randint, randn, randperm};
 pub use create::{stack, zeros};
@@ -43,7 +47,9 @@ pub use packed::{Packed, PackedLinear, PackedTransposed};
 pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use precision::Precision;
 pub use random_state::RandomState;
-pub use tensor::{Operand, Scalar, Tensor};
+pub use replay::Replay;
+pub use sgd::{SgdRates, sgd_step};
+pub use tensor::{Operand, Scalar, Stamp, Tensor};
 
 use std::{env, thread};
 

@@ -55,6 +55,16 @@ extern "C" bool rhobust_set_generator_state(const at::Tensor* state) {
     }
 }
 
+// Counts a change of the entries of `x` that libtorch does not count.
+extern "C" void rhobust_bump_version(const at::Tensor* x) {
+    x->unsafeGetTensorImpl()->bump_version();
+}
+
+// Where the entries of `x` lie.
+extern "C" const void* rhobust_address(const at::Tensor* x) {
+    return x->has_storage() ? x->const_data_ptr() : nullptr;
+}
+
 // Whether no other tensor, view or graph sees the entries of `x`.
 extern "C" bool rhobust_is_own(const at::Tensor* x) {
     return x->has_storage() && x->storage().use_count() == 1 && x->use_count() == 1;

@@ -1,7 +1,9 @@
 //! In which numbers the layers of a network compute.
 
 use super::{Device, Dtype, cuda};
+use crate::Error;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 use std::sync::OnceLock;
 
 /// What a pass through a network may do for speed.
@@ -30,6 +32,21 @@ impl Precision {
             Dtype::Float32 if lowered => Dtype::BFloat16,
             own => own,
         }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match text {
+            "float32" => Precision::Float32,
+            "bfloat16" => Precision::Bfloat16,
+            "auto" => Precision::Auto,
+            other => {
+                bail!("`precision` must be \"float32\", \"bfloat16\" or \"auto\", got {other:?}")
+            }
+        })
     }
 }
 

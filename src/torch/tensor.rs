@@ -1,10 +1,21 @@
 //! The tensor itself: what it is, where it is, how its entries get in and out.
 
 use super::error::failed;
+use super::node::raw;
 use super::{Device, Dtype, fractions};
 use crate::Result;
+use std::ffi::c_void;
 use std::rc::Rc;
 use tch::TchError;
+
+unsafe extern "C" {
+    fn rhobust_bump_version(x: *const c_void);
+    fn rhobust_address(x: *const c_void) -> *const c_void;
+}
+
+/// See [`Tensor::stamp`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(usize, i64);
 
 /// A number as PyTorch knows it: an integer leaves the dtype of an integer tensor alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,7 +106,7 @@ impl From<Tensor> for Operand {
 }
 
 /// A multi-dimensional array in libtorch. A clone shares the entries; nothing changes them
-/// in place but [`Tensor::assign`] and [`Tensor::scale_and_add_`], for parameters and buffers.
+/// in place but [`Tensor::assign`] and [`super::sgd_step`], for parameters and buffers.
 #[derive(Clone)]
 pub struct Tensor(pub(super) Rc<tch::Tensor>);
 
@@ -268,6 +279,14 @@ impl Tensor {
         self.0.f_internal_version().unwrap_or(0)
     }
 
+    /// Where the entries lie and how often they were changed: as long as neither changes, they are
+    /// the same.
+    pub fn stamp(&self) -> Stamp {
+        // SAFETY: the pointer is to a live tensor.
+        let address = unsafe { rhobust_address(raw(self)) };
+        Stamp(address as usize, self.version())
+    }
+
     /// A copy that shares nothing.
     pub fn copy(&self) -> Result<Tensor> {
         let mut copy = self
@@ -298,27 +317,14 @@ impl Tensor {
             .map_err(|error| self.failure("assign", &[source], &error))
     }
 
-    /// self = factor * self + other, in place and outside of autograd.
-    pub fn scale_and_add_(&self, factor: f64, other: &Tensor) -> Result<()> {
-        let _guard = super::NoGrad::new();
-        let mut own = self.0.shallow_clone();
-        if factor != 1.0 {
-            let scaled = own.f_mul_scalar_(factor);
-            let _ = scaled.map_err(|error| self.failure("mul_", &[], &error))?;
-        }
-        let added = own.f_add_(&other.0);
-        added
-            .map(drop)
-            .map_err(|error| self.failure("add_", &[other], &error))
-    }
-
     /// Replaces storage, dtype and device by those of `source`, keeping the identity that
     /// other holders of this tensor share.
     pub fn replace(&self, source: &Tensor) -> Result<()> {
-        self.0
-            .shallow_clone()
-            .f_set_data(&source.0)
-            .map_err(|error| self.failure("to", &[source], &error))
+        let replaced = self.0.shallow_clone().f_set_data(&source.0);
+        replaced.map_err(|error| self.failure("to", &[source], &error))?;
+        // SAFETY: the pointer is to a live tensor.
+        unsafe { rhobust_bump_version(raw(self)) };
+        Ok(())
     }
 
     /// The only entry as a number.

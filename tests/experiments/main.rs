@@ -147,6 +147,8 @@ fn paper_runs_and_keeps_its_record() {
     let json: serde_json::Value = serde_json::from_slice(&run.read("table.json")).unwrap();
     assert!(json.is_object());
     for model in ["Standard", "Adv", "Adv+"] {
+        let precision = &record["notes"][format!("precision of training: {model}")];
+        assert_eq!(precision, "float32", "{model}");
         run.read(&format!("{model}.safetensors"));
     }
     run.read("script/scripts/paper.rhai");

@@ -4,7 +4,7 @@
 use super::product::Product;
 use super::shuffled::Shuffled;
 use crate::Result;
-use crate::torch::{self, Dtype, Packed, PackedTransposed, Tensor};
+use crate::torch::{self, Device, Dtype, Packed, PackedTransposed, Tensor};
 
 /// A folded convolution: float32 weights `[outputs, inputs, k, k]` and a bias `[outputs]`.
 pub struct Folded<'a> {
@@ -69,12 +69,15 @@ impl Conv {
         let output = [outputs, side(height, k), side(width, shape[3])];
         let usual = dilation == 1 && groups == 1 && k == shape[3] && padding < k;
         let fast = || -> Result<Kernel> {
-            ensure!(usual, "no convolution for these ways");
+            ensure!(
+                usual && weight.device() == Device::Cpu,
+                "there are no ways of our own for this convolution"
+            );
             if k == 1 && (stride > 1 || height * width <= FEW) {
                 let weight = weight.reshape(&[outputs, channels])?.contiguous()?;
                 let rows = n * output[1] * output[2];
                 return Ok(Kernel::Places(
-                    Product::new(&weight, bias.as_ref(), rows)?,
+                    Product::packed(&weight, bias.as_ref(), rows)?,
                     stride,
                 ));
             }
@@ -82,7 +85,7 @@ impl Conv {
             if height * width <= k * k {
                 let weight = whole(&weight, (stride, padding), [height, width], &output)?;
                 let bias = bias.as_ref().map(|it| it.repeat(&[output[1] * output[2]]));
-                let product = Product::new(&weight, bias.transpose()?.as_ref(), n)?;
+                let product = Product::packed(&weight, bias.transpose()?.as_ref(), n)?;
                 return Ok(Kernel::Whole(product));
             }
             packed(&weight, bias.as_ref(), (stride, padding), input, output)

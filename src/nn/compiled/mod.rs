@@ -9,7 +9,7 @@ mod shuffled;
 use super::frozen::Step;
 use super::module::Module;
 use crate::Result;
-use crate::torch::{self, Dtype, Like, Tensor, no_grad, with_grad};
+use crate::torch::{self, Device, Dtype, Like, Tensor, no_grad, with_grad};
 use conv::{Conv, Folded};
 use product::Product;
 use std::rc::Rc;
@@ -60,7 +60,7 @@ fn has_conv(step: &Step) -> bool {
 
 impl Compiled {
     /// For images of the shape `input`, `[n, c, h, w]`; up to the last convolution in `dtype`.
-    pub fn new(steps: &[Step], input: [i64; 4], dtype: Dtype) -> Result<Self> {
+    pub fn new(steps: &[Step], input: [i64; 4], (dtype, device): (Dtype, Device)) -> Result<Self> {
         // The ReLU of the last convolution or sum belongs to it.
         let mut last = steps.iter().rposition(has_conv).map_or(0, |at| at + 1);
         if matches!(steps.get(last), Some(Step::Relu)) {
@@ -68,10 +68,7 @@ impl Compiled {
         }
         let (body, tail) = steps.split_at(last);
         let [n, channels, height, width] = input;
-        let like = Like {
-            dtype,
-            ..Like::default()
-        };
+        let like = Like { dtype, device };
         // One image goes along to see what shape each layer makes of it.
         let one = torch::zeros(&[1, height, width, channels], like)?;
         let one = one.permute(&[0, 3, 1, 2])?;

@@ -13,7 +13,7 @@ use crate::attack::{
     self, Blur, Brightness, Classifier, Draws, EpsSpace, Fgsm, GaussianNoise, Norm, Pgd, Rotation,
 };
 use crate::nn::Model;
-use crate::torch::{Precision, Tensor};
+use crate::torch::{Precision, Tensor, with_precision};
 use rhai::plugin::*;
 use rhai::{FnPtr, Map};
 use serde_json::json;
@@ -446,7 +446,8 @@ pub mod functions {
     ) -> RhaiResultOf<Tensor> {
         let (attack, draws) = (attack.with(&context)?, Draws::of_batch());
         let classifier = callback::classifier(&context, &classifier);
-        Ok(attack.perturb(&classifier, &x, &y, &draws)?)
+        let perturb = || attack.perturb(&classifier, &x, &y, &draws);
+        Ok(with_precision(Precision::Float32, perturb)?)
     }
 
     /// Changed images, by a transformation that needs no classifier.

@@ -5,10 +5,10 @@ use crate::files;
 use crate::nn::{Head, Model};
 use crate::report::Table;
 use crate::script::host::Host;
-use crate::script::{RhaiResultOf, convert, options};
-use crate::torch::{Dtype, Tensor};
+use crate::script::{RhaiResultOf, callback, convert, options};
+use crate::torch::{self, Dtype, Precision, Tensor};
 use rhai::plugin::*;
-use rhai::{Array, Map};
+use rhai::{Array, FnPtr, Map};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -34,7 +34,7 @@ fn all_levels() -> usize {
 pub mod functions {
     /// The logits `[n, outputs]` of images `[n, c, h, w]` in [0, 1], in the model's mode.
     ///
-    /// `x` must have the model's dtype and device.
+    /// `x` must have the model's dtype and device. `with_precision` makes it faster.
     ///
     /// ```rhai
     /// let model = resnet18(#{ outputs: 3, stem: "small" });
@@ -43,6 +43,59 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn forward(model: Model, x: Tensor) -> RhaiResultOf<Tensor> {
         Ok(model.forward(&x)?)
+    }
+
+    /// Calls a closure in which `model.forward(x)` computes in lower precision; returns what it
+    /// returns. `train::fit` does this for its option `precision`.
+    ///
+    /// - `precision`: `"bfloat16"`, convolutions and matrix products of networks in bfloat16, sums
+    ///   of them in float32; `"auto"`, this where the device has instructions for it; or
+    ///   `"float32"`, the network as it is
+    /// - `work`: a closure without arguments
+    ///
+    /// Weights, logits and gradients stay float32, so a training goes on as usual, about twice as
+    /// fast. Models of another dtype are left alone. So are attacks, `predict` and `class_logits`:
+    /// in an attack `model.forward(x)` computes what it does outside of `work`, too.
+    ///
+    /// Source: Micikevicius et al. 2018, <https://arxiv.org/abs/1710.03740>, section 3.1; with
+    /// bfloat16 nothing must be scaled: Kalamkar et al. 2019, <https://arxiv.org/abs/1905.12322>.
+    ///
+    /// ```rhai
+    /// let model = sequential([Linear(64, 10)]);
+    /// let optimizer = sgd(model, #{ lr: 0.1 });
+    /// let x = rand([8, 64]);
+    /// let exact = model.forward(x);
+    /// let close = with_precision("bfloat16", || model.forward(x));
+    /// assert(close.dtype == "float32" && !close.equal(exact));
+    /// assert_close(close, exact, 0.05);
+    /// with_precision("bfloat16", || optimizer.step(model.forward(x).square().mean()));
+    /// assert(model.dtype == "float32");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn with_precision(
+        context: NativeCallContext,
+        precision: &str,
+        work: FnPtr,
+    ) -> RhaiResultOf<Dynamic> {
+        let precision = precision.parse::<Precision>()?;
+        Ok(torch::with_precision(precision, || {
+            callback::call(&context, &work, ())
+        })?)
+    }
+
+    /// In which numbers the convolutions and matrix products of `model.forward(x)` compute under
+    /// `with_precision`: what `"auto"` comes to.
+    ///
+    /// - `precision`: as for `with_precision`
+    ///
+    /// ```rhai
+    /// let model = sequential([Linear(3, 2)]);
+    /// print(model.compute_dtype("bfloat16"));           //> bfloat16
+    /// print(model.to("float64").compute_dtype("auto")); //> float64
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn compute_dtype(model: Model, precision: &str) -> RhaiResultOf<String> {
+        Ok(model.compute_dtype(precision.parse()?)?.to_string())
     }
 
     /// The class of each image, int64 `[n]`: argmax over the class outputs, in eval mode.
@@ -72,14 +125,29 @@ pub mod functions {
     /// belong to transformations of label augmentation are left aside.
     ///
     /// - `classes`: how many the data has; it is an error if the model tells more or fewer apart
+    /// - `precision` (default `"float32"`): `"bfloat16"` computes convolutions in bfloat16, on a frozen
+    ///   copy with batch norm folded in; `"auto"` where the device has instructions for it
     ///
     /// ```rhai
     /// let model = resnet18(#{ outputs: 5, classes: 4, stem: "small" });
-    /// assert(model.class_logits(rand([2, 3, 8, 8]), 4).shape == [2, 4]);
+    /// let x = rand([2, 3, 8, 8]);
+    /// let logits = model.class_logits(x, 4);
+    /// assert(logits.shape == [2, 4]);
+    /// assert_close(model.class_logits(x, 4, "bfloat16"), logits, 0.1);
     /// ```
     #[rhai_fn(return_raw)]
     pub fn class_logits(model: Model, x: Tensor, classes: i64) -> RhaiResultOf<Tensor> {
         Ok(model.class_logits_of(classes, &x)?)
+    }
+
+    #[rhai_fn(name = "class_logits", return_raw)]
+    pub fn class_logits_in(
+        model: Model,
+        x: Tensor,
+        classes: i64,
+        precision: &str,
+    ) -> RhaiResultOf<Tensor> {
+        Ok(model.class_logits_in(classes, &x, precision.parse()?)?)
     }
 
     /// Switches the model to train mode, or with `false` to eval mode; returns it.
