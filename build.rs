@@ -16,7 +16,6 @@ const NATIVE: &[&str] = &[
     "src/torch/native.cpp",
     "src/torch/node.cpp",
     "src/torch/packed.cpp",
-    "src/torch/replay.cpp",
     "src/torch/steps.cpp",
     "src/torch/training.cpp",
 ];

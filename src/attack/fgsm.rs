@@ -3,7 +3,7 @@
 
 use super::norm::Norm;
 use super::objective::{Labels, Loss, Outputs};
-use super::pgd::{Pgd, check_eps};
+use super::pgd::{Pgd, check_eps, check_precision};
 use super::space::{Clip, EpsSpace};
 use super::start::Start;
 use super::stop::Stop;
@@ -43,6 +43,7 @@ impl Fgsm {
     pub fn check(&self) -> Result<()> {
         check_eps("fgsm", self.eps, self.norm, self.eps_space)?;
         self.norm.check_dense("fgsm")?;
+        check_precision("fgsm", self.precision, self.mode)?;
         ensure!(
             !self.targeted || self.label == Labels::True,
             "fgsm: a targeted attack goes to the class that it is given: `label` must be \"true\""

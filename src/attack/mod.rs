@@ -85,7 +85,7 @@ pub use uniform_noise::UniformNoise;
 use crate::Result;
 use crate::nn::{Model, Normalize};
 use crate::profile::{self, Work};
-use crate::torch::{Device, Dtype, Precision, Tensor, with_precision};
+use crate::torch::{Dtype, Precision, Tensor, with_precision};
 use serde::{Deserialize, Serialize};
 
 /// Something that changes images: an attack, or a transformation that needs no classifier.
@@ -169,6 +169,17 @@ pub fn perturb_model(
     })
 }
 
+/// [`Attack::perturb`] on any function.
+pub fn perturb_function(
+    attack: &dyn Attack,
+    classifier: &Classifier,
+    x: &Tensor,
+    y: &Tensor,
+    draws: &Draws,
+) -> Result<Tensor> {
+    alone(|| attack.perturb(classifier, x, y, draws))
+}
+
 /// [`Attack::perturb_seen`] on a model, in passes of at most `at_once` images. What is seen is the
 /// model in eval mode, whatever the mode of the attack.
 pub fn perturb_model_seen(
@@ -189,28 +200,20 @@ pub fn perturb_model_seen(
 /// How many images an evaluation gives an attack that passes them through a model `at_once` at a
 /// time. An attack that some images leave before others gets more: then passes stay full.
 ///
-/// Not many more: what an attack has not finished is lost when a run is stopped. On a CPU a pass
-/// costs what its images cost, if it is not of a few; on a GPU one that is not full costs as much
-/// as a full one.
-pub fn images_held(
-    attack: &dyn Attack,
-    at_once: usize,
-    image_bytes: usize,
-    device: Device,
-) -> usize {
+/// Not without end: what an attack has not finished is lost when a run is stopped. But the last
+/// images, on which an attack spends all its steps, go through in passes that are not full, and
+/// those of a few images take as long as those of dozens.
+pub fn images_held(attack: &dyn Attack, at_once: usize, image_bytes: usize) -> usize {
     if !attack.images_leave() || attack.mode() == Mode::Train {
         return at_once;
     }
-    let passes = match device {
-        Device::Cpu => 4,
-        Device::Cuda(_) => 16,
-    };
     let fit = MOST_HELD / image_bytes.max(1);
-    (passes * at_once).min(fit).max(at_once)
+    (PASSES * at_once).min(fit).max(at_once)
 }
 
-/// Bytes of images that an attack holds; it keeps several tensors of that size.
-const MOST_HELD: usize = 1 << 28;
+/// Images that an attack holds, in passes, and their bytes; it keeps several tensors of that size.
+const PASSES: usize = 32;
+const MOST_HELD: usize = 1 << 26;
 
 /// [`Attack::perturb_in_stages`] on a model, likewise.
 pub fn perturb_model_in_stages(

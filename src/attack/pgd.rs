@@ -15,7 +15,7 @@ use super::start::Start;
 use super::stop::Stop;
 use super::worst::{Run, Worst};
 use super::{Attack, Classifier, Draws, Mode, Seen, check_batch};
-use crate::torch::{Precision, Replay, Tensor, no_grad};
+use crate::torch::{Precision, Tensor, no_grad};
 use crate::{Result, interrupt};
 use serde::{Deserialize, Serialize};
 
@@ -265,20 +265,12 @@ impl Pgd {
     fn ascend(&self, landscape: &Landscape, z: &Tensor, draws: &Draws) -> Result<Tensor> {
         let mut z_adv = self.start(landscape, z, draws)?;
         let z = &laid_out(z)?;
-        let next = |momentum: &mut Momentum, z_adv: &Tensor| {
-            let place = self.place(momentum, z_adv)?;
-            let (gradient, _) = landscape.slope(&place, self.eot)?;
-            self.step(landscape, momentum, (z, z_adv), gradient)
-        };
         let mut momentum = Momentum::new(self.decay);
-        // Without momentum each step is the same work on other images.
-        let mut replay = Replay::new(|z_adv| next(&mut Momentum::new(0.0), z_adv));
         for _ in 0..self.steps {
             interrupt::check()?;
-            z_adv = match self.decay > 0.0 || self.eot > 1 {
-                true => next(&mut momentum, &z_adv)?,
-                false => replay.call(&z_adv)?,
-            };
+            let place = self.place(&momentum, &z_adv)?;
+            let (gradient, _) = landscape.slope(&place, self.eot)?;
+            z_adv = self.step(landscape, &mut momentum, (z, &z_adv), gradient)?;
         }
         z_adv.detach()?.contiguous()
     }
@@ -386,8 +378,8 @@ pub(super) fn check_eps(what: &str, eps: f64, norm: Norm, space: EpsSpace) -> Re
 /// `Invalid` where a frozen copy, which is in eval mode, would be asked for train mode.
 pub(super) fn check_precision(what: &str, precision: Precision, mode: Mode) -> Result<()> {
     ensure!(
-        mode == Mode::Eval || precision != Precision::Bfloat16,
-        "{what}: `precision: \"bfloat16\"` attacks a frozen copy in eval mode, `mode` is \"train\""
+        mode == Mode::Eval || precision == Precision::Float32,
+        "{what}: a `precision` below float32 attacks a frozen copy in eval mode, and `mode` is \"train\""
     );
     Ok(())
 }

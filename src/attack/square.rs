@@ -244,10 +244,6 @@ impl Attack for Square {
         self.mode
     }
 
-    fn images_leave(&self) -> bool {
-        true
-    }
-
     fn options(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()
     }

@@ -21,7 +21,17 @@ impl Conv2d {
         geometry: torch::Conv2d,
         bias: bool,
     ) -> Result<Self> {
-        let groups = geometry.groups;
+        let torch::Conv2d {
+            stride,
+            padding,
+            dilation,
+            groups,
+        } = geometry;
+        ensure!(
+            stride > 0 && dilation > 0 && padding >= 0,
+            "`Conv2d`: stride and dilation must be positive and padding at least 0, got {stride}, \
+             {dilation} and {padding}"
+        );
         ensure!(
             inputs > 0 && outputs > 0 && kernel > 0,
             "`Conv2d`: channels and kernel size must be positive, got {inputs}, {outputs} and \

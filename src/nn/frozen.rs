@@ -5,7 +5,7 @@ use super::compiled::{Compiled, Tape};
 use super::module::Module;
 use super::normalize::Normalize;
 use super::stateless::Reach;
-use crate::torch::{self, Dtype, Recorded, Tensor, no_grad};
+use crate::torch::{self, Device, Dtype, Recorded, Tensor, no_grad};
 use crate::{Result, profile};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,10 +15,12 @@ use std::rc::Rc;
 pub struct Frozen {
     pub(super) normalize: Normalize,
     pub(super) steps: Vec<Step>,
+    /// Of the weights, and so of images.
+    own: (Dtype, Device),
     /// What passes compute in.
     dtype: Dtype,
-    /// By the rows and columns of images.
-    compiled: RefCell<HashMap<(i64, i64), Rc<Compiled>>>,
+    /// By the rows and columns of images, and for how many of them.
+    compiled: RefCell<HashMap<(i64, i64), (i64, Rc<Compiled>)>>,
 }
 
 pub(super) enum Step {
@@ -170,6 +172,7 @@ impl Frozen {
     pub(super) fn new(
         network: &Rc<dyn Module>,
         normalize: Normalize,
+        own: (Dtype, Device),
         dtype: Dtype,
     ) -> Result<Self> {
         let mut plan = Plan::default();
@@ -177,6 +180,7 @@ impl Frozen {
         Ok(Frozen {
             normalize,
             steps: plan.0,
+            own,
             dtype,
             compiled: RefCell::default(),
         })
@@ -194,6 +198,7 @@ impl Frozen {
 
     /// Logits `[n, outputs]` for pixels in [0, 1].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        check_input(x, self.own)?;
         let compiled = self.compiled(x)?;
         let _span = profile::forward(x.is_recorded());
         let logits = match compiled {
@@ -227,15 +232,32 @@ impl Frozen {
             return Ok(None);
         }
         let size = (height, width);
-        if let Some(known) = self.compiled.borrow().get(&size) {
+        // Weights that were packed for a few images are slow for many.
+        if let Some((packed_for, known)) = self.compiled.borrow().get(&size)
+            && n < 4 * packed_for
+        {
             return Ok(Some(known.clone()));
         }
         let input = [n, channels, height, width];
         let place = (self.dtype, x.device());
         let compiled = Rc::new(Compiled::new(&self.steps, input, place)?);
-        self.compiled.borrow_mut().insert(size, compiled.clone());
+        let entry = (n, compiled.clone());
+        self.compiled.borrow_mut().insert(size, entry);
         Ok(Some(compiled))
     }
+}
+
+/// `Invalid` unless `x` has the dtype and device of a model.
+pub(super) fn check_input(x: &Tensor, (dtype, device): (Dtype, Device)) -> Result<()> {
+    ensure!(
+        x.dtype()? == dtype && x.device() == device,
+        "the model is {dtype} on {device}, `x` is {}; move one with `to`",
+        match x.device() {
+            Device::Cpu => format!("{} on cpu", x.signature()),
+            _ => x.signature(),
+        }
+    );
+    Ok(())
 }
 
 /// One pass, for the way back from its logits to pixels.
@@ -256,6 +278,7 @@ impl Recorded for Pass {
 mod tests {
     use super::*;
     use crate::nn::testing::{noisy_resnet, noisy_sequential};
+    use crate::nn::{Conv2d, Linear, Model, Sequential, Stateless};
     use crate::torch::{Dtype, Like, Precision, generator, manual_seed, rand};
 
     /// Logits and gradients of both kinds of networks, in float64.
@@ -326,6 +349,43 @@ mod tests {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A linear layer along the rows of images, then a convolution; and one that has no images.
+    #[test]
+    fn layers_meet_what_they_meet_in_the_network() -> Result<()> {
+        let _guard = generator();
+        let model = |layers: Vec<Rc<dyn Module>>| -> Result<Model> {
+            let named = layers.into_iter().enumerate();
+            let named = named.map(|(at, layer)| (at.to_string(), layer)).collect();
+            let network = Rc::new(Sequential::new(named)?);
+            Ok(Model::new("Sequential", network, Normalize::none(), None))
+        };
+        let conv = || Conv2d::new(3, 4, 3, torch::Conv2d::default(), true);
+        let along = model(vec![
+            Rc::new(Linear::new(8, 6, true)?),
+            Rc::new(conv()?),
+            Rc::new(Stateless::relu()),
+            Rc::new(Stateless::flatten()),
+            Rc::new(Linear::new(96, 5, true)?),
+        ])?;
+        let x = rand(&[2, 3, 8, 8], Like::default())?;
+        let fast = no_grad(|| along.frozen(Precision::Float32)?.forward(&x))?;
+        let own = no_grad(|| along.forward_in(&x, false))?;
+        assert!(fast.all_close(&own, 1e-4, 1e-4)?);
+
+        let without = model(vec![Rc::new(Stateless::flatten()), Rc::new(conv()?)])?;
+        let error = without.frozen(Precision::Bfloat16)?.forward(&x);
+        assert!(error.is_err());
+        let still = torch::Conv2d {
+            stride: 0,
+            ..torch::Conv2d::default()
+        };
+        assert!(Conv2d::new(3, 4, 3, still, true).is_err());
+        // Images of another dtype are refused, not converted.
+        let double = x.to_dtype(Dtype::Float64)?;
+        assert!(along.frozen(Precision::Float32)?.forward(&double).is_err());
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-use super::frozen::Frozen;
+use super::frozen::{Frozen, check_input};
 use super::module::{Entry, Module, entries};
 use super::normalize::Normalize;
 use super::room::Room;
@@ -126,15 +126,7 @@ impl Model {
         let own = self.first_parameter();
         let _span = profile::forward(own.as_ref().is_some_and(Tensor::is_recorded));
         if let Some(own) = &own {
-            let (device, dtype) = (own.device(), own.dtype()?);
-            ensure!(
-                x.dtype()? == dtype && x.device() == device,
-                "the model is {dtype} on {device}, `x` is {}; move one with `to`",
-                match x.device() {
-                    Device::Cpu => format!("{} on cpu", x.signature()),
-                    _ => x.signature(),
-                }
-            );
+            check_input(x, (own.dtype()?, own.device()))?;
         }
         let x = self.0.normalize.forward(x)?;
         // Convolutions are a third faster on images whose channels lie side by side.
@@ -160,7 +152,8 @@ impl Model {
         }
         // The old copy goes before the new one comes.
         *kept.borrow_mut() = None;
-        let frozen = Frozen::new(&self.0.network, self.0.normalize.clone(), dtype)?;
+        let place = (own, self.device());
+        let frozen = Frozen::new(&self.0.network, self.0.normalize.clone(), place, dtype)?;
         let frozen = Rc::new(frozen);
         *kept.borrow_mut() = Some(Kept {
             stamps,

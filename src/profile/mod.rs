@@ -113,7 +113,7 @@ pub struct Span(bool);
 pub fn span(work: Work) -> Span {
     let measured = MEASURED.load(Ordering::Relaxed);
     if measured {
-        settle();
+        settle(work);
         let start = Instant::now();
         let within = Duration::ZERO;
         OPEN.with_borrow_mut(|open| {
@@ -148,8 +148,11 @@ fn in_attack() -> bool {
         && OPEN.with_borrow(|open| open.iter().any(|span| span.work == Work::Attack))
 }
 
-fn settle() {
-    if let Some(settle) = SETTLE.get() {
+/// Loading has nothing to do with a GPU, and goes on beside it.
+fn settle(work: Work) {
+    if let Some(settle) = SETTLE.get()
+        && !matches!(work, Work::Load | Work::Wait)
+    {
         settle();
     }
 }
@@ -159,7 +162,9 @@ impl Drop for Span {
         if !self.0 {
             return;
         }
-        settle();
+        if let Some(work) = OPEN.with_borrow(|open| open.last().map(|span| span.work)) {
+            settle(work);
+        }
         let ended = OPEN.with_borrow_mut(|open| {
             let span = open.pop()?;
             let length = span.start.elapsed();

@@ -20,6 +20,7 @@ use super::install;
 use crate::Error;
 
 unsafe extern "C" {
+    fn rhobust_synchronize(device: c_int);
     fn rhobust_set_cuda_modes(tf32: bool, benchmark: bool, deterministic: bool);
 }
 
@@ -124,7 +125,7 @@ pub fn set_modes(modes: &[Mode]) -> crate::Result<()> {
         [Mode::Tf32, Mode::Benchmark, Mode::Deterministic].map(|mode| modes.contains(&mode));
     ensure!(
         !deterministic || !(tf32 || benchmark),
-        "--cuda deterministic goes with neither tf32 nor benchmark: both change bits from run to run"
+        "--cuda deterministic goes with neither tf32 nor benchmark, which are for speed"
     );
     if let Cuda::Loaded(_) = load() {
         // SAFETY: sets options of libtorch.
@@ -136,7 +137,8 @@ pub fn set_modes(modes: &[Mode]) -> crate::Result<()> {
 /// Waits until the GPUs have done all that they were given.
 pub fn synchronize() {
     for index in 0..device_count() {
-        tch::Cuda::synchronize(index as i64);
+        // SAFETY: an error, which the next operation meets, too, is left to that one.
+        unsafe { rhobust_synchronize(index as c_int) };
     }
 }
 

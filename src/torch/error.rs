@@ -3,13 +3,23 @@
 use super::Tensor;
 use super::stop::STOPPED;
 use crate::Error;
+use std::ffi::CStr;
 use tch::TchError;
+
+/// Before what a backward pass of our own says that lacked memory.
+pub(super) const LACKING: &CStr = c"rhobust: out of memory: ";
 
 /// One sentence for a failed call of `operation` on `tensors`: what libtorch says first,
 /// then the types and shapes involved. The C++ back-trace is dropped.
 pub(super) fn failed(operation: &str, tensors: &[&Tensor], error: &TchError) -> Error {
     if error.to_string().contains(&*STOPPED.to_string_lossy()) {
         return Error::Interrupted;
+    }
+    // Of a backward pass, through libtorch, from a pass of our own.
+    if let TchError::Torch(text) = error
+        && let Some((_, lack)) = text.split_once(&*LACKING.to_string_lossy())
+    {
+        return Error::OutOfMemory(lack.lines().next().unwrap_or_default().to_owned());
     }
     let lack = match error {
         TchError::Torch(text) => lack_of_memory(text),
@@ -107,6 +117,14 @@ mod tests {
         let failure = |text: &str| failed("conv2d", &[], &TchError::Torch(text.to_owned()));
         assert!(matches!(failure("std::bad_alloc"), Error::OutOfMemory(_)));
         assert!(matches!(failure("Sizes must match"), Error::Invalid(_)));
+    }
+
+    #[test]
+    fn a_lack_of_memory_comes_through_a_backward_pass() {
+        let said = "rhobust: out of memory: `conv2d`: 3 GiB do not fit in memory\nException raised";
+        let error = failed("grad", &[], &TchError::Torch(said.to_owned()));
+        assert!(matches!(&error, Error::OutOfMemory(_)));
+        assert_eq!(error.to_string(), "`conv2d`: 3 GiB do not fit in memory");
     }
 
     #[test]

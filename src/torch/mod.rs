@@ -24,7 +24,6 @@ mod passes;
 mod precision;
 mod random_state;
 mod reduce;
-mod replay;
 pub mod safetensors;
 mod sgd;
 mod shape;
@@ -46,7 +45,6 @@ pub use packed::{Packed, PackedLinear, PackedTransposed};
 pub use passes::{Passes, count_forward, forget_recorded, passes};
 pub use precision::Precision;
 pub use random_state::RandomState;
-pub use replay::Replay;
 pub use sgd::{SgdRates, sgd_step};
 pub use tensor::{Operand, Scalar, Stamp, Tensor};
 

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/core/GradMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <atomic>
 #include <stdexcept>
@@ -65,6 +66,15 @@ extern "C" void rhobust_set_cuda_modes(bool tf32, bool benchmark, bool determini
     context.setDeterministicAlgorithms(deterministic, false);
     // It would write over new tensors before they are used.
     context.setDeterministicFillUninitializedMemory(false);
+}
+
+extern "C" void rhobust_synchronize(int device) {
+    try {
+        const c10::impl::VirtualGuardImpl guard(at::kCUDA);
+        guard.synchronizeDevice(static_cast<c10::DeviceIndex>(device));
+    } catch (...) {
+        // Whoever computes next says what is wrong.
+    }
 }
 
 // Counts a change of the entries of `x` that libtorch does not count.

@@ -1,7 +1,7 @@
 //! Functions whose derivatives we know ourselves, in libtorch's graph.
 
 use super::Tensor;
-use super::error::failed;
+use super::error::{LACKING, failed};
 use super::stop::STOPPED;
 use crate::{Error, Result};
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -85,6 +85,10 @@ unsafe extern "C" fn backward(
             return true;
         }
         Ok(Err(Error::Interrupted)) => STOPPED.to_owned(),
+        Ok(Err(Error::OutOfMemory(lack))) => {
+            let marked = format!("{}{lack}", LACKING.to_string_lossy());
+            CString::new(marked).unwrap_or_default()
+        }
         Ok(Err(error)) => CString::new(error.to_string()).unwrap_or_default(),
         Err(_) => c"a derivative panicked".to_owned(),
     };

@@ -117,7 +117,6 @@ impl Sgd {
         let all: Vec<&Tensor> = parameters.iter().chain(inputs).copied().collect();
         let mut gradients = gradients_where_used(loss, &all)?;
         // Read this late, it does not keep a GPU waiting between the two passes.
-        let _span = profile::span(Work::Update);
         let value = loss.item()?;
         ensure!(
             value.is_finite(),

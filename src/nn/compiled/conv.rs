@@ -64,8 +64,9 @@ impl Conv {
         let [n, channels, height, width] = input;
         let shape = weight.shape();
         let (outputs, k) = (shape[0], shape[2]);
-        let side =
-            |length: i64, k: i64| (length + 2 * padding - dilation * (k - 1) - 1) / stride + 1;
+        let side = |length: i64, k: i64| {
+            (length + 2 * padding - dilation * (k - 1) - 1).div_euclid(stride) + 1
+        };
         let output = [outputs, side(height, k), side(width, shape[3])];
         ensure!(
             output.iter().all(|&side| side > 0),

@@ -126,8 +126,10 @@ fn compiled(steps: &[Step], mut x: Tensor, (n, dtype): (i64, Dtype)) -> Result<(
                     geometry: *geometry,
                     relu: *relu,
                 };
-                let shape = x.shape();
-                let conv = Conv::new(&folded, [n, shape[1], shape[2], shape[3]], dtype)?;
+                let &[_, channels, height, width] = x.shape().as_slice() else {
+                    bail!("`conv2d` needs images [n, c, h, w], got {}", x.signature());
+                };
+                let conv = Conv::new(&folded, [n, channels, height, width], dtype)?;
                 let [channels, height, width] = conv.output;
                 x = outline(&[1, channels, height, width], x.like()?)?;
                 Op::Conv(conv)
@@ -140,8 +142,12 @@ fn compiled(steps: &[Step], mut x: Tensor, (n, dtype): (i64, Dtype)) -> Result<(
                 let (weight, bias) = (weight.to_dtype(dtype)?, bias.as_ref());
                 let bias = bias.map(|bias| bias.to_dtype(dtype)).transpose()?;
                 let relu = steps.next_if(|next| matches!(next, Step::Relu)).is_some();
-                x = outline(&[1, weight.dim(0)?], x.like()?)?;
-                Op::Linear(Product::new(&weight, bias.as_ref(), n)?, relu)
+                let mut shape = x.shape();
+                let last = shape.last_mut().expect("an image has dimensions");
+                *last = weight.dim(0)?;
+                let rows: i64 = shape[1..shape.len() - 1].iter().product();
+                x = outline(&shape, x.like()?)?;
+                Op::Linear(Product::new(&weight, bias.as_ref(), n * rows)?, relu)
             }
             Step::Layer(layer, _) => {
                 x = layer.forward(&x, false)?;

@@ -13,7 +13,7 @@ use crate::attack::{
     self, Blur, Brightness, Classifier, Draws, EpsSpace, Fgsm, GaussianNoise, Norm, Pgd, Rotation,
 };
 use crate::nn::Model;
-use crate::torch::{Precision, Tensor, with_precision};
+use crate::torch::{Precision, Tensor};
 use rhai::plugin::*;
 use rhai::{FnPtr, Map};
 use serde_json::json;
@@ -402,27 +402,20 @@ pub mod functions {
     }
 
     /// How many images of a split an evaluation gives the attack at once where `batch_size` go
-    /// through the model: more, up to 4 times on a CPU and 16 on a GPU, where images leave the
-    /// attack one by one.
+    /// through the model: more, up to 32 times, where images leave the attack one by one.
     ///
     /// ```rhai
     /// let test = dataset("shapes", #{ test: 20 }).test;
-    /// let model = sequential([Flatten(), Linear(3072, 10)]).to("cpu");
     /// let threat = #{ eps: 0.1, steps: 5 };
-    /// print(pgd(threat).images_held(model, test, 64));                         //> 64
-    /// print(pgd(threat + #{ stop: "broken" }).images_held(model, test, 64));   //> 256
+    /// print(pgd(threat).images_held(test, 64));                         //> 64
+    /// print(pgd(threat + #{ stop: "broken" }).images_held(test, 64));   //> 2048
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn images_held(
-        attack: Attack,
-        model: Model,
-        split: Split,
-        batch_size: i64,
-    ) -> RhaiResultOf<i64> {
+    pub fn images_held(attack: Attack, split: Split, batch_size: i64) -> RhaiResultOf<i64> {
         let batch_size = positive("batch_size", batch_size)?;
         let images = split.images();
         let image_bytes = 3 * images.height() * images.width() * size_of::<f32>();
-        let held = attack::images_held(&*attack.plain, batch_size, image_bytes, model.device());
+        let held = attack::images_held(&*attack.plain, batch_size, image_bytes);
         Ok(held as i64)
     }
 
@@ -446,8 +439,13 @@ pub mod functions {
     ) -> RhaiResultOf<Tensor> {
         let (attack, draws) = (attack.with(&context)?, Draws::of_batch());
         let classifier = callback::classifier(&context, &classifier);
-        let perturb = || attack.perturb(&classifier, &x, &y, &draws);
-        Ok(with_precision(Precision::Float32, perturb)?)
+        Ok(attack::perturb_function(
+            &*attack,
+            &classifier,
+            &x,
+            &y,
+            &draws,
+        )?)
     }
 
     /// Changed images, by a transformation that needs no classifier.
