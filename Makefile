@@ -2,7 +2,8 @@
 # make demo     the paper's comparison on the built-in data set
 # make test     all tests
 # make check    formatting and lints
-# make bench    times the session, tensor operations, loading and AutoAttack beside Python
+# make bench    times the session, tensor operations, loading, attacks, training and evaluations
+#               beside Python
 # make clean    removes what was built; `make distclean` libtorch too
 #
 # Each fetches libtorch into .libtorch first, unless it is there. To use another one, set
@@ -35,7 +36,7 @@ check: libtorch
 # Photographs in val/<class>/ whose loading `make bench` measures.
 PHOTOS ?= target/data/imagenet
 
-# CIFAR-10 as `dataset` reads it, on which `make bench` measures AutoAttack.
+# CIFAR-10 as `dataset` reads it, on which `make bench` measures evaluations and AutoAttack.
 CIFAR10 ?= target/data/cifar10
 
 # Needs the registry of Python packages once, for PyTorch and IPython (about 3 GB).
@@ -43,6 +44,9 @@ bench: build
 	cargo bench --locked --no-run --bench plain_tch
 	$(PYTHON) benches/bench.py "$$(ls -t target/release/deps/plain_tch-* | grep -v '\.d$$' | head -1)"
 	$(PYTHON) benches/loading.py "$(PHOTOS)"
+	$(PYTHON) benches/passes.py
+	$(PYTHON) benches/training.py
+	$(PYTHON) benches/evaluation.py "$(CIFAR10)"
 	$(PYTHON) benches/autoattack.py "$(CIFAR10)"
 
 libtorch: tools

@@ -29,15 +29,35 @@ def install():
         subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
 
 
-def numbers(command, word="ms"):
-    """The numbers after `word` in what a program prints."""
+def said(command):
+    """What a program prints, as pairs of a word and what follows it."""
     environment = dict(os.environ, THREADS=THREADS)
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
                           cwd=HOME, env=environment)
     if done.returncode != 0:
         sys.exit(f"{command} failed:\n{done.stderr}")
     lines = (line.split() for line in done.stdout.splitlines())
-    return [float(line[1]) for line in lines if line[:1] == [word]]
+    return [(line[0], line[1]) for line in lines if len(line) == 2]
+
+
+def numbers(command):
+    """The numbers after `ms` in what a program prints."""
+    return [float(value) for word, value in said(command) if word == "ms"]
+
+
+def printed(command):
+    """The numbers that a program prints, by the word before each."""
+    found = {}
+    for word, value in said(command):
+        try:
+            found[word] = float(value)
+        except ValueError:
+            pass
+    return found
+
+
+def median(runs, word):
+    return statistics.median(run[word] for run in runs)
 
 
 def rhobust(script, **settings):

@@ -7,6 +7,7 @@ use crate::report;
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
+use crate::torch::cuda;
 use crate::{Error, interrupt, repl, torch};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
@@ -135,6 +136,11 @@ struct Common {
     /// How many CPU threads to compute with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
     threads: Option<u64>,
+
+    /// What a GPU may do: tf32 (float32 products with fewer bits), benchmark (cuDNN tries out its
+    /// algorithms), deterministic (the same bits each time; what cannot is an error)
+    #[arg(long, value_name = "MODE", value_parser = cuda_mode)]
+    cuda: Vec<cuda::Mode>,
 
     /// Let the script read a file or folder besides its own folder and those given with --set
     #[arg(long, value_name = "PATH")]
@@ -414,6 +420,7 @@ impl Common {
             seed: self.seed,
             device: self.device,
             threads: self.threads.map(|n| n as usize),
+            cuda: self.cuda,
             out: None,
             resume: None,
             command_line: None,
@@ -465,6 +472,10 @@ fn finish(ending: Ending) -> i32 {
 fn failed(report: &str) -> i32 {
     eprint!("{report}");
     FAILED
+}
+
+fn cuda_mode(text: &str) -> Result<cuda::Mode, String> {
+    text.parse().map_err(|error: Error| error.to_string())
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {

@@ -62,6 +62,11 @@ fn merged(mut then: Common, now: Common) -> Common {
         device: now.device.or(then.device),
         seed: now.seed.or(then.seed),
         threads: now.threads.or(then.threads),
+        cuda: if now.cuda.is_empty() {
+            then.cuda
+        } else {
+            now.cuda
+        },
         ..then
     }
 }
@@ -82,6 +87,9 @@ fn command_line(script: Option<&Path>, common: &Common) -> Vec<String> {
         if let Some(value) = value {
             option(name, value);
         }
+    }
+    for mode in &common.cuda {
+        option("cuda", mode.to_string());
     }
     for (name, paths) in [
         ("allow-read", &common.allow_read),

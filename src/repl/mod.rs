@@ -50,6 +50,10 @@ fn run(mut settings: Settings) -> i32 {
     settings.interactive = true;
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     torch::use_threads(settings.threads);
+    if let Err(error) = torch::cuda::set_modes(&settings.cuda) {
+        eprintln!("error: {error}");
+        return 1;
+    }
     let script = settings.script.clone();
     let session = match Session::new(settings) {
         Ok(session) => Rc::new(RefCell::new(session)),

@@ -65,6 +65,7 @@ fn probe(settings: Settings, verbose: bool) -> Result<(Option<Estimate>, Ending)
         ..settings
     })?;
     torch::use_threads(host.settings().threads);
+    torch::cuda::set_modes(&host.settings().cuda)?;
     let circumstances = Circumstances {
         script: shown_script(&host),
         device: host.find_device("auto")?.to_string(),

@@ -33,6 +33,8 @@ pub struct Settings {
     pub seed: Option<u64>,
     pub device: Option<String>,
     pub threads: Option<usize>,
+    /// What GPUs may do.
+    pub cuda: Vec<torch::cuda::Mode>,
     pub out: Option<PathBuf>,
     /// The folder of a run that did not finish, to go on with.
     pub resume: Option<PathBuf>,

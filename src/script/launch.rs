@@ -38,6 +38,9 @@ fn run_here(settings: Settings) -> Ending {
         Err(error) => return Ending::Failed(format!("error: {error}\n")),
     };
     torch::use_threads(host.settings().threads);
+    if let Err(error) = torch::cuda::set_modes(&host.settings().cuda) {
+        return Ending::Failed(format!("error: {error}\n"));
+    }
     let engine = engine(host.clone());
     if host.settings().profile {
         profile::start(torch::cuda::synchronize);

@@ -8,6 +8,7 @@ use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::mem;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::OnceLock;
 
 use libc::{c_char, c_int, c_uint};
@@ -16,6 +17,11 @@ use libloading::os::unix::{Library as UnixLibrary, RTLD_GLOBAL, RTLD_NOW};
 use serde::Serialize;
 
 use super::install;
+use crate::Error;
+
+unsafe extern "C" {
+    fn rhobust_set_cuda_modes(tf32: bool, benchmark: bool, deterministic: bool);
+}
 
 /// The driver's library; it comes with the driver and only with it.
 const DRIVER: &str = "libcuda.so.1";
@@ -73,6 +79,58 @@ pub fn device_count() -> usize {
         Cuda::Loaded(_) => usize::try_from(tch::Cuda::device_count()).unwrap_or(0),
         Cuda::Unavailable(_) => 0,
     }
+}
+
+/// What a GPU may do besides what is exact: said by the user, none of it by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// float32 convolutions and products on tensor cores, with ten bits of their mantissas.
+    Tf32,
+    /// cuDNN tries out its algorithms for each new shape.
+    Benchmark,
+    /// Only algorithms that give the same bits each time; what has none is an error that names it.
+    Deterministic,
+}
+
+impl FromStr for Mode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> crate::Result<Self> {
+        Ok(match text {
+            "tf32" => Mode::Tf32,
+            "benchmark" => Mode::Benchmark,
+            "deterministic" => Mode::Deterministic,
+            other => bail!("it must be tf32, benchmark or deterministic, got {other:?}"),
+        })
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Tf32 => "tf32",
+            Mode::Benchmark => "benchmark",
+            Mode::Deterministic => "deterministic",
+        })
+    }
+}
+
+/// From now on GPUs work in these modes, and in no others.
+///
+/// # Errors
+/// `Invalid` for deterministic together with one that is not.
+pub fn set_modes(modes: &[Mode]) -> crate::Result<()> {
+    let [tf32, benchmark, deterministic] =
+        [Mode::Tf32, Mode::Benchmark, Mode::Deterministic].map(|mode| modes.contains(&mode));
+    ensure!(
+        !deterministic || !(tf32 || benchmark),
+        "--cuda deterministic goes with neither tf32 nor benchmark: both change bits from run to run"
+    );
+    if let Cuda::Loaded(_) = load() {
+        // SAFETY: sets options of libtorch.
+        unsafe { rhobust_set_cuda_modes(tf32, benchmark, deterministic) };
+    }
+    Ok(())
 }
 
 /// Waits until the GPUs have done all that they were given.
@@ -196,6 +254,20 @@ mod tests {
 
     // Stands for a driver that is there: every process has it.
     const SOME_LIBRARY: &str = "libc.so.6";
+
+    #[test]
+    fn a_deterministic_gpu_is_nothing_else() {
+        let modes = |words: &str| -> crate::Result<()> {
+            let modes = words
+                .split(' ')
+                .map(str::parse)
+                .collect::<crate::Result<Vec<Mode>>>()?;
+            set_modes(&modes)
+        };
+        assert!(modes("tf32 benchmark").is_ok() && modes("deterministic").is_ok());
+        assert!(modes("deterministic tf32").is_err() && modes("exact").is_err());
+        assert!(set_modes(&[]).is_ok());
+    }
 
     #[test]
     fn without_a_driver_nothing_is_opened() {

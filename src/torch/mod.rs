@@ -18,7 +18,6 @@ mod index;
 pub mod install;
 mod math;
 mod node;
-
 mod owned;
 mod packed;
 mod passes;

@@ -1,6 +1,7 @@
 // What libtorch has and tch does not pass on. No exception leaves a function of this file.
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ScalarOps.h>
 #include <ATen/core/Tensor.h>
@@ -53,6 +54,17 @@ extern "C" bool rhobust_set_generator_state(const at::Tensor* state) {
     } catch (...) {
         return false;
     }
+}
+
+extern "C" void rhobust_set_cuda_modes(bool tf32, bool benchmark, bool deterministic) {
+    auto& context = at::globalContext();
+    context.setAllowTF32CuBLAS(tf32);
+    context.setAllowTF32CuDNN(tf32);
+    context.setBenchmarkCuDNN(benchmark);
+    context.setDeterministicCuDNN(deterministic);
+    context.setDeterministicAlgorithms(deterministic, false);
+    // It would write over new tensors before they are used.
+    context.setDeterministicFillUninitializedMemory(false);
 }
 
 // Counts a change of the entries of `x` that libtorch does not count.

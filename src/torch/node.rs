@@ -50,10 +50,15 @@ pub(super) unsafe fn given_or_failed(
         // SAFETY: as the caller says.
         return Ok(unsafe { Tensor::wrap(tch::Tensor::from_ptr(out as *mut _)) });
     }
+    Err(native_failure(operation, tensors))
+}
+
+/// Why native code failed last.
+pub(super) fn native_failure(operation: &str, tensors: &[&Tensor]) -> Error {
     // SAFETY: the text lives until the next failure on this thread.
     let text = unsafe { CStr::from_ptr(rhobust_failure()) };
     let error = TchError::Torch(text.to_string_lossy().into_owned());
-    Err(failed(operation, tensors, &error))
+    failed(operation, tensors, &error)
 }
 
 pub(super) fn raw(tensor: &Tensor) -> *const c_void {

@@ -1,5 +1,6 @@
 //! Operations that write over the entries of a tensor which nobody else holds, and compute a new
-//! one where somebody does. For passes that record nothing.
+//! one where somebody does. For passes that record nothing, and for ReLUs of what batch norm gives,
+//! which no derivative needs.
 
 use super::Tensor;
 use super::node::raw;

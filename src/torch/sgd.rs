@@ -1,10 +1,9 @@
 //! A step of stochastic gradient descent in one pass over memory.
 
 use super::Tensor;
-use super::error::failed;
+use super::node::{native_failure, raw};
 use crate::Result;
-use std::ffi::{CStr, c_char, c_void};
-use tch::TchError;
+use std::ffi::c_void;
 
 unsafe extern "C" {
     fn rhobust_sgd_step(
@@ -16,7 +15,7 @@ unsafe extern "C" {
         momentum: f64,
         weight_decay: f64,
         nesterov: bool,
-    ) -> *mut c_char;
+    ) -> bool;
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +43,6 @@ pub fn sgd_step(
     assert_eq!(weights.len(), gradients.len());
     let with_momentum = if momentum != 0.0 { weights.len() } else { 0 };
     assert_eq!(velocities.len(), with_momentum);
-    let raw = |tensor: &Tensor| tensor.0.as_ptr() as *const c_void;
     let w: Vec<_> = weights.iter().copied().map(raw).collect();
     let [g, v] = [gradients, velocities].map(|it| it.iter().map(raw).collect::<Vec<_>>());
     let v = if v.is_empty() {
@@ -52,10 +50,9 @@ pub fn sgd_step(
     } else {
         v.as_ptr()
     };
-    // SAFETY: the arrays hold as many pointers to live tensors as is said, or one is null; the
-    // message is ours to free.
-    let error = unsafe {
-        let said = rhobust_sgd_step(
+    // SAFETY: the arrays hold as many pointers to live tensors as is said, or one is null.
+    let done = unsafe {
+        rhobust_sgd_step(
             w.as_ptr(),
             g.as_ptr(),
             v,
@@ -64,13 +61,10 @@ pub fn sgd_step(
             momentum,
             weight_decay,
             nesterov,
-        );
-        if said.is_null() {
-            return Ok(());
-        }
-        let text = CStr::from_ptr(said).to_string_lossy().into_owned();
-        libc::free(said.cast());
-        text
+        )
     };
-    Err(failed("sgd", &[], &TchError::Torch(error)))
+    match done {
+        true => Ok(()),
+        false => Err(native_failure("sgd", &[])),
+    }
 }

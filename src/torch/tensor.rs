@@ -260,7 +260,23 @@ impl Tensor {
     }
 
     pub fn to_device(&self, device: Device) -> Result<Tensor> {
+        if let Some(sent) = self.sent_ahead(device) {
+            return Ok(sent);
+        }
         self.result("to", &[], self.0.f_to_device(device.tch()))
+    }
+
+    /// On its way to a GPU, from pages that stay where they are, while the program goes on; `None`
+    /// where that is not to be had.
+    fn sent_ahead(&self, device: Device) -> Option<Tensor> {
+        if self.device() != Device::Cpu || device == Device::Cpu || self.requires_grad() {
+            return None;
+        }
+        let kind = self.0.f_kind().ok()?;
+        let pinned = self.0.f_pin_memory(device.tch()).ok()?;
+        let (non_blocking, copy) = (true, false);
+        let sent = pinned.f_to_device_(device.tch(), kind, non_blocking, copy);
+        sent.ok().map(Tensor::wrap)
     }
 
     /// On the device and with the dtype of `other`.

@@ -1,13 +1,14 @@
 // What training has of libtorch that tch does not pass on. No exception leaves a function of this
 // file.
 
+#include "guarded.h"
+
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/empty_strided.h>
 #include <c10/core/GradMode.h>
 
-#include <cstring>
 #include <exception>
 #include <vector>
 
@@ -59,11 +60,11 @@ Moved suited(const Moved& it) {
 }  // namespace
 
 // One step of SGD with momentum as PyTorch defines it, on `count` parameters at once; `velocities`
-// is null without momentum. What went wrong, for the caller to free, or null.
-extern "C" char* rhobust_sgd_step(const at::Tensor* const* weights,
-                                  const at::Tensor* const* gradients,
-                                  const at::Tensor* const* velocities, size_t count, double lr,
-                                  double momentum, double weight_decay, bool nesterov) {
+// is null without momentum. False on failure.
+extern "C" bool rhobust_sgd_step(const at::Tensor* const* weights,
+                                 const at::Tensor* const* gradients,
+                                 const at::Tensor* const* velocities, size_t count, double lr,
+                                 double momentum, double weight_decay, bool nesterov) {
     try {
         const at::NoGradGuard no_grad;
         std::vector<Moved> own, taken;
@@ -97,10 +98,11 @@ extern "C" char* rhobust_sgd_step(const at::Tensor* const* weights,
             own[i].weight.copy_(taken[i].weight);
             if (velocities) own[i].velocity.copy_(taken[i].velocity);
         }
-        return nullptr;
+        return true;
     } catch (const std::exception& error) {
-        return strdup(error.what());
+        rhobust::failure() = error.what();
     } catch (...) {
-        return strdup("");
+        rhobust::failure() = "an unknown exception";
     }
+    return false;
 }

@@ -140,6 +140,7 @@ impl Sgd {
             nesterov,
             ..
         } = self.options;
+        let _span = profile::span(Work::Update);
         let mut velocity = self.velocity.borrow_mut();
         let mut moved = Vec::new();
         if momentum != 0.0 {

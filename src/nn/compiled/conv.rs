@@ -20,7 +20,7 @@ pub struct Conv {
     pub relu: bool,
     /// Channels, rows and columns of what goes in and of what comes out.
     input: [i64; 3],
-    output: [i64; 3],
+    pub output: [i64; 3],
 }
 
 enum Kernel {
@@ -67,6 +67,10 @@ impl Conv {
         let side =
             |length: i64, k: i64| (length + 2 * padding - dilation * (k - 1) - 1) / stride + 1;
         let output = [outputs, side(height, k), side(width, shape[3])];
+        ensure!(
+            output.iter().all(|&side| side > 0),
+            "`conv2d`: images of {height} x {width} are smaller than the kernel of {k} x {k}"
+        );
         let usual = dilation == 1 && groups == 1 && k == shape[3] && padding < k;
         let fast = || -> Result<Kernel> {
             ensure!(

@@ -69,14 +69,12 @@ impl Compiled {
         let (body, tail) = steps.split_at(last);
         let [n, channels, height, width] = input;
         let like = Like { dtype, device };
-        // One image goes along to see what shape each layer makes of it.
-        let one = torch::zeros(&[1, height, width, channels], like)?;
-        let one = one.permute(&[0, 3, 1, 2])?;
+        // The outline of one image goes along to see what shape each layer makes of it.
+        let one = outline(&[1, channels, height, width], like)?;
         no_grad(|| {
             let (mut ops, one) = compiled(body, one, (n, dtype))?;
-            let single = Op::Single(dtype);
-            let one = single.forward(one, None)?;
-            ops.push(single);
+            ops.push(Op::Single(dtype));
+            let one = one.to_dtype(Dtype::Float32)?;
             ops.extend(compiled(tail, one, (n, Dtype::Float32))?.0);
             Ok(Compiled { dtype, ops })
         })
@@ -104,7 +102,13 @@ impl Compiled {
     }
 }
 
-/// The operations for `n` images like the one in `x`, and what they make of that one.
+/// A tensor of which only the shape counts: a zero everywhere.
+fn outline(shape: &[i64], like: Like) -> Result<Tensor> {
+    torch::zeros(&[1], like)?.expand(shape)
+}
+
+/// The operations for `n` images like the one outlined in `x`, and the outline of what they make
+/// of it.
 fn compiled(steps: &[Step], mut x: Tensor, (n, dtype): (i64, Dtype)) -> Result<(Vec<Op>, Tensor)> {
     let mut ops = Vec::new();
     let mut steps = steps.iter().peekable();
@@ -123,11 +127,10 @@ fn compiled(steps: &[Step], mut x: Tensor, (n, dtype): (i64, Dtype)) -> Result<(
                     relu: *relu,
                 };
                 let shape = x.shape();
-                Op::Conv(Conv::new(
-                    &folded,
-                    [n, shape[1], shape[2], shape[3]],
-                    dtype,
-                )?)
+                let conv = Conv::new(&folded, [n, shape[1], shape[2], shape[3]], dtype)?;
+                let [channels, height, width] = conv.output;
+                x = outline(&[1, channels, height, width], x.like()?)?;
+                Op::Conv(conv)
             }
             Step::Affine(scale, shift) => {
                 Op::Affine(scale.to_dtype(dtype)?, shift.to_dtype(dtype)?)
@@ -137,16 +140,21 @@ fn compiled(steps: &[Step], mut x: Tensor, (n, dtype): (i64, Dtype)) -> Result<(
                 let (weight, bias) = (weight.to_dtype(dtype)?, bias.as_ref());
                 let bias = bias.map(|bias| bias.to_dtype(dtype)).transpose()?;
                 let relu = steps.next_if(|next| matches!(next, Step::Relu)).is_some();
+                x = outline(&[1, weight.dim(0)?], x.like()?)?;
                 Op::Linear(Product::new(&weight, bias.as_ref(), n)?, relu)
             }
-            Step::Layer(layer, _) => Op::Layer(layer.clone()),
-            Step::Sum(one, other) => Op::Sum {
-                one: compiled(one, x.clone(), (n, dtype))?.0,
-                other: compiled(other, x.clone(), (n, dtype))?.0,
-                relu: steps.next_if(|next| matches!(next, Step::Relu)).is_some(),
-            },
+            Step::Layer(layer, _) => {
+                x = layer.forward(&x, false)?;
+                Op::Layer(layer.clone())
+            }
+            Step::Sum(one, other) => {
+                let other = compiled(other, x.clone(), (n, dtype))?.0;
+                let (one, sum) = compiled(one, x, (n, dtype))?;
+                x = sum;
+                let relu = steps.next_if(|next| matches!(next, Step::Relu)).is_some();
+                Op::Sum { one, other, relu }
+            }
         };
-        x = op.forward(x, None)?;
         ops.push(op);
     }
     Ok((ops, x))

@@ -54,8 +54,8 @@ pub mod functions {
     /// - `work`: a closure without arguments
     ///
     /// Weights, logits and gradients stay float32, so a training goes on as usual, about twice as
-    /// fast. Models of another dtype are left alone. So are attacks, `predict` and `class_logits`:
-    /// in an attack `model.forward(x)` computes what it does outside of `work`, too.
+    /// fast. Models of another dtype are left alone, and so are `predict` and `class_logits`. Attacks
+    /// have a `precision` of their own: what they call computes as it does outside of `work`.
     ///
     /// Source: Micikevicius et al. 2018, <https://arxiv.org/abs/1710.03740>, section 3.1; with
     /// bfloat16 nothing must be scaled: Kalamkar et al. 2019, <https://arxiv.org/abs/1905.12322>.
