@@ -1,6 +1,6 @@
 //! New tensors.
 
-use super::error::failed;
+use super::error::{failed, with_numbers};
 use super::{Device, Dtype, Scalar, Stamp, Tensor};
 use crate::{Result, interrupt};
 use std::cell::RefCell;
@@ -62,10 +62,8 @@ pub fn ones(shape: &[i64], like: Like) -> Result<Tensor> {
 
 pub fn full(shape: &[i64], value: Scalar, like: Like) -> Result<Tensor> {
     check_shape("full", shape)?;
-    made(
-        "full",
-        tch::Tensor::f_full(shape, value.tch(), like.options()),
-    )
+    let full = || tch::Tensor::f_full(shape, value.tch(), like.options());
+    made("full", with_numbers(full))
 }
 
 /// Entries that are drawn in a fraction of a second; a multiple of 16, because libtorch draws
@@ -154,10 +152,8 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, like: Like) -> Result<Te
     );
     check_shape("arange", &[((to - from) / by).ceil() as i64])?;
     let made_of = tch::Tensor::f_arange_start_step;
-    made(
-        "arange",
-        made_of(start.tch(), end.tch(), step.tch(), like.options()),
-    )
+    let arange = || made_of(start.tch(), end.tch(), step.tch(), like.options());
+    made("arange", with_numbers(arange))
 }
 
 /// `steps` numbers from start to end, both included.
@@ -165,7 +161,7 @@ pub fn linspace(start: f64, end: f64, steps: i64, like: Like) -> Result<Tensor> 
     check_shape("linspace", &[steps])?;
     made(
         "linspace",
-        tch::Tensor::f_linspace(start, end, steps, like.options()),
+        with_numbers(|| tch::Tensor::f_linspace(start, end, steps, like.options())),
     )
 }
 

@@ -4,6 +4,7 @@ use super::Tensor;
 use super::stop::STOPPED;
 use crate::Error;
 use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::TchError;
 
 /// Before what a backward pass of our own says that lacked memory.
@@ -40,6 +41,19 @@ pub(super) fn failed(operation: &str, tensors: &[&Tensor], error: &TchError) -> 
         Some(_) => Error::OutOfMemory(message),
         None => Error::Invalid(message),
     }
+}
+
+/// Runs an operation that is given numbers. tch looks for libtorch's error when it drops a number,
+/// before the operation does, and panics with it.
+pub(super) fn with_numbers(
+    operation: impl FnOnce() -> Result<tch::Tensor, TchError>,
+) -> Result<tch::Tensor, TchError> {
+    catch_unwind(AssertUnwindSafe(operation)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map_or("", String::as_str);
+        let text = said.split_once("Torch(\"").map_or(said, |(_, text)| text);
+        // As it was before `{:?}`.
+        Err(TchError::Torch(text.replace("\\n", "\n").replace('\\', "")))
+    })
 }
 
 /// What the libraries beneath libtorch and C++ itself say when they cannot allocate.
@@ -110,6 +124,16 @@ mod tests {
             "CUDA out of memory"
         );
         assert_eq!(first_sentence(""), "libtorch refused without a reason");
+    }
+
+    #[test]
+    fn what_fails_beside_a_number_is_an_error() {
+        let x = Tensor::from_f64(&[0.0; 6], &[2, 3]).unwrap();
+        let mask = Tensor::from_bool(&[true, false], &[2]).unwrap();
+        let error = x.masked_fill(&mask, 1.0).unwrap_err().to_string();
+        let said = "`masked_fill`: the size of tensor a (2) must match the size of tensor b (3) at \
+                    non-singleton dimension 1 (float64[2, 3] and bool[2])";
+        assert_eq!(error, said);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Parts of a tensor: indices, slices, masks.
 
+use super::error::with_numbers;
 use super::{Device, Dtype, Operand, Scalar, Tensor};
 use crate::Result;
 
@@ -203,8 +204,8 @@ impl Tensor {
                 self.result("scatter", &[indices, &values], result)
             }
             Operand::Scalar(value) => {
-                let result = self.0.f_scatter_value(dim, &indices.0, value.tch());
-                self.result("scatter", &[indices], result)
+                let scatter = || self.0.f_scatter_value(dim, &indices.0, value.tch());
+                self.result("scatter", &[indices], with_numbers(scatter))
             }
         }
     }
@@ -216,11 +217,9 @@ impl Tensor {
 
     /// A copy with `value` where `mask` is true.
     pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Scalar>) -> Result<Tensor> {
-        self.result(
-            "masked_fill",
-            &[mask],
-            self.0.f_masked_fill(&mask.0, value.into().tch()),
-        )
+        let value = value.into();
+        let result = with_numbers(|| self.0.f_masked_fill(&mask.0, value.tch()));
+        self.result("masked_fill", &[mask], result)
     }
 
     /// Indices of the entries that are not zero, `[m, dimensions]`.

@@ -1,5 +1,6 @@
 //! Entry by entry: arithmetic with broadcasting, comparison, elementary functions.
 
+use super::error::with_numbers;
 use super::{Operand, Scalar, Tensor};
 use crate::Result;
 
@@ -14,7 +15,8 @@ macro_rules! binary {
                         self.result(stringify!($name), &[&other], result)
                     }
                     Operand::Scalar(other) => {
-                        self.result(stringify!($name), &[], self.0.$scalar(other.tch()))
+                        let result = with_numbers(|| self.0.$scalar(other.tch()));
+                        self.result(stringify!($name), &[], result)
                     }
                 }
             }
@@ -35,7 +37,7 @@ macro_rules! arithmetic {
                     Operand::Scalar(other) => {
                         let result = match self.number_beside(other) {
                             Some(number) => self.0.$tensor(&number),
-                            None => self.0.$scalar(other.tch()),
+                            None => with_numbers(|| self.0.$scalar(other.tch())),
                         };
                         self.result(stringify!($name), &[], result)
                     }
@@ -97,7 +99,9 @@ unary! {
 impl Tensor {
     /// scalar - self.
     pub fn rsub(&self, scalar: impl Into<Scalar>) -> Result<Tensor> {
-        self.result("sub", &[], self.0.f_rsub_scalar(scalar.into().tch()))
+        let scalar = scalar.into();
+        let result = with_numbers(|| self.0.f_rsub_scalar(scalar.tch()));
+        self.result("sub", &[], result)
     }
 
     /// scalar / self: the quotient, rounded once.
@@ -115,11 +119,9 @@ impl Tensor {
 
     /// scalar raised to each entry.
     pub fn rpow(&self, scalar: impl Into<Scalar>) -> Result<Tensor> {
-        self.result(
-            "pow",
-            &[],
-            tch::Tensor::f_pow_scalar(scalar.into().tch(), &self.0),
-        )
+        let scalar = scalar.into();
+        let result = with_numbers(|| tch::Tensor::f_pow_scalar(scalar.tch(), &self.0));
+        self.result("pow", &[], result)
     }
 
     /// The larger of each two entries.
@@ -136,19 +138,21 @@ impl Tensor {
 
     /// Entries below `low` become `low`, entries above `high` become `high`.
     pub fn clamp(&self, low: impl Into<Scalar>, high: impl Into<Scalar>) -> Result<Tensor> {
-        self.result(
-            "clamp",
-            &[],
-            self.0.f_clamp(low.into().tch(), high.into().tch()),
-        )
+        let (low, high) = (low.into(), high.into());
+        let result = with_numbers(|| self.0.f_clamp(low.tch(), high.tch()));
+        self.result("clamp", &[], result)
     }
 
     pub fn clamp_min(&self, low: impl Into<Scalar>) -> Result<Tensor> {
-        self.result("clamp_min", &[], self.0.f_clamp_min(low.into().tch()))
+        let low = low.into();
+        let result = with_numbers(|| self.0.f_clamp_min(low.tch()));
+        self.result("clamp_min", &[], result)
     }
 
     pub fn clamp_max(&self, high: impl Into<Scalar>) -> Result<Tensor> {
-        self.result("clamp_max", &[], self.0.f_clamp_max(high.into().tch()))
+        let high = high.into();
+        let result = with_numbers(|| self.0.f_clamp_max(high.tch()));
+        self.result("clamp_max", &[], result)
     }
 
     /// Entries clamped between those of two tensors.

@@ -1,5 +1,6 @@
 //! Sums and their kin, over all entries or along a dimension; orders.
 
+use super::error::with_numbers;
 use super::{Dtype, Tensor};
 use crate::Result;
 
@@ -114,7 +115,8 @@ impl Tensor {
 
     /// The p-norm along some dimensions.
     pub fn norm_dims(&self, p: f64, dims: &[i64], keepdim: bool) -> Result<Tensor> {
-        self.result("norm", &[], self.0.f_norm_scalaropt_dim(p, dims, keepdim))
+        let result = with_numbers(|| self.0.f_norm_scalaropt_dim(p, dims, keepdim));
+        self.result("norm", &[], result)
     }
 
     /// The p-norm of each example, `[n, ...]` to `[n]`.
