@@ -265,7 +265,7 @@ fn the_tabulator_completes() {
 #[test]
 fn functions_explain_themselves() {
     let mut repl = Terminal::repl(&[]);
-    repl.command(1, "?pgd", &["precision", "Madry"], 1);
+    repl.command(1, "?fgsm", &["eps", "Goodfellow"], 1);
     repl.command(1, "px?", &["grey levels"], 1);
     repl.command(1, "?momentum", &["sgd"], 1);
     repl.command(1, ":help", &[":bench"], 1);

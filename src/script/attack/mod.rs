@@ -152,12 +152,10 @@ pub mod functions {
     /// - `look_ahead` (default false): the gradient is taken where these lead (see `nifgsm`)
     /// - `eot` (default 1): gradients that are averaged in each step, for models that draw (see
     ///   `eot_pgd`)
-    /// - `stop` (default `"never"`): all steps are made and the last image counts, as in
-    ///   torchattacks. With `"broken"` an image is done as soon as the model is wrong (with
-    ///   `targeted`, right) about it: at the clean image, at the start or after any step. It is
-    ///   returned as it is there, and takes no more passes: several times faster. The error that
-    ///   is stated so is of any image on the way and not of the last: never lower, as what is
-    ///   broken once stays broken
+    /// - `stop` (default `"never"`): all steps are made and the last image counts, as in torchattacks.
+    ///   With `"broken"` an image is done as soon as the model is wrong about it (with `targeted`,
+    ///   right), the clean image included: several times faster. The error is then of any image on
+    ///   the way, so never lower than that of the last ones
     /// - `convention` (default `"pixel"`): `"la2024"` sets the next four options, and `step_size`
     ///   0.01, as the notebook of arXiv 2408.01977 does
     /// - `eps_space` (default `"pixel"`): `"normalized"` measures eps after the model's
@@ -169,12 +167,11 @@ pub mod functions {
     ///   transformations' too
     /// - `mode` (default `"eval"`): of the model under attack; its own mode, buffers and
     ///   gradients stay as they are
-    /// - `precision` (default `"float32"`): of the passes that search. `"float32"` attacks the model
-    ///   as it is. `"bfloat16"` searches on a frozen copy in eval mode, about four times as fast, with
-    ///   batch norm folded in and its convolutions in bfloat16; `"auto"` does so where the device has
-    ///   instructions for it, and takes the copy in float32 elsewhere. Whether an image is misclassified is
-    ///   for the model itself to say. A model of another dtype than float32 keeps its own, and so
-    ///   do closures
+    /// - `precision` (default `"float32"`): `"bfloat16"` searches on a frozen copy of the model, with
+    ///   batch norm folded in and convolutions in bfloat16, three to four times as fast; `"auto"` does
+    ///   so where the device has instructions for it, and takes the copy in float32 elsewhere. The
+    ///   model itself says what is misclassified. Models that are not float32 and closures are
+    ///   searched as they are
     ///
     /// Errors: an `eps` that is no radius in pixels of [0, 1] (`8` for `px(8)`), no steps, options
     /// that contradict each other.
