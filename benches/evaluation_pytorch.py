@@ -1,6 +1,6 @@
 """PGD of torchattacks on the network and the images of evaluation.rhai.
 
-    python evaluation_pytorch.py WEIGHTS IMAGES EPS STEPS BATCH
+    python evaluation_pytorch.py WEIGHTS IMAGES EPS STEPS BATCH COUNT
 """
 
 import sys
@@ -23,7 +23,8 @@ def main():
     model.mean.copy_(torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1))
     model.std.copy_(torch.tensor([0.2470, 0.2435, 0.2616]).view(3, 1, 1))
     batch = load_file(images)
-    x, y = batch["x"], batch["y"]
+    count = int(sys.argv[6])
+    x, y = batch["x"][:count], batch["y"][:count]
     attack = torchattacks.PGD(model, eps=eps, alpha=2.5 * eps / steps, steps=steps)
     attack(x[:8], y[:8])
     start, wrong = time.perf_counter(), 0
