@@ -38,6 +38,7 @@ pub fn test(
 ) -> std::result::Result<Outcome, String> {
     torch::cuda::load();
     let work = move || {
+        torch::cuda::set_modes(&settings.cuda)?;
         let mut suite = Suite {
             filter,
             settings,
