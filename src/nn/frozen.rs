@@ -19,8 +19,14 @@ pub struct Frozen {
     own: (Dtype, Device),
     /// What passes compute in.
     dtype: Dtype,
-    /// By the rows and columns of images, and for how many of them.
-    compiled: RefCell<HashMap<(i64, i64), (i64, Rc<Compiled>)>>,
+    /// By the rows and columns of images.
+    compiled: RefCell<HashMap<(i64, i64), Packed>>,
+}
+
+/// What passes go through, packed for so many images.
+struct Packed {
+    images: i64,
+    compiled: Rc<Compiled>,
 }
 
 pub(super) enum Step {
@@ -233,16 +239,19 @@ impl Frozen {
         }
         let size = (height, width);
         // Weights that were packed for a few images are slow for many.
-        if let Some((packed_for, known)) = self.compiled.borrow().get(&size)
-            && n < 4 * packed_for
+        if let Some(known) = self.compiled.borrow().get(&size)
+            && n < 4 * known.images
         {
-            return Ok(Some(known.clone()));
+            return Ok(Some(known.compiled.clone()));
         }
         let input = [n, channels, height, width];
         let place = (self.dtype, x.device());
         let compiled = Rc::new(Compiled::new(&self.steps, input, place)?);
-        let entry = (n, compiled.clone());
-        self.compiled.borrow_mut().insert(size, entry);
+        let packed = Packed {
+            images: n,
+            compiled: compiled.clone(),
+        };
+        self.compiled.borrow_mut().insert(size, packed);
         Ok(Some(compiled))
     }
 }
