@@ -19,29 +19,12 @@ import shutil
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-HERE = ROOT / "benches"
-HOME = ROOT / "target" / "bench"
-PYTHON = Path(os.environ.get("PYTHON", HOME / "python" / "bin" / "python"))
-RHOBUST = Path(os.environ.get("RHOBUST", ROOT / "target" / "release" / "rhobust"))
-PACKAGES = ["torch==2.11.0", "torchvision==0.26.0", "numpy", "safetensors", "torchattacks"]
-THREADS = os.environ.get("THREADS", "2")
+from common import HERE, HOME, PYTHON, RHOBUST, THREADS, install
+
 IMAGES = os.environ.get("IMAGES", "500")
 EPS = 8 / 255
-
-
-def install():
-    if "PYTHON" in os.environ:
-        return
-    if not PYTHON.exists():
-        venv.create(PYTHON.parent.parent, with_pip=True)
-    probe = "import torch, safetensors, numpy, torchattacks"
-    if subprocess.run([PYTHON, "-c", probe], capture_output=True).returncode != 0:
-        print("installing", *PACKAGES, "for the comparison ...", flush=True)
-        subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
 
 
 def processor_seconds(pid):
@@ -154,7 +137,6 @@ def main():
     if not folder.is_dir():
         print(f"{folder} is not there: AutoAttack is not measured")
         return
-    HOME.mkdir(parents=True, exist_ok=True)
     install()
     if len(sys.argv) > 2:
         weights = Path(sys.argv[2]).resolve()
@@ -183,7 +165,8 @@ def main():
     print(f"with precision \"auto\" {lowered['all'][1]:.1f} s, {ratio:.2f} times as fast")
     equal_lowered, *_ = decisions(weights, images, lowered_run / "adversarial.safetensors", found)
     print(f"the same decision on {equal_lowered} of {images_} images")
-    results = {"rhobust": ours, "rhobust, auto": lowered, "equal, auto": equal_lowered, name: theirs, "equal": equal, "images": images_,
+    results = {"rhobust": ours, "rhobust, auto": lowered, name: theirs,
+               "equal": equal, "equal, auto": equal_lowered, "images": images_,
                "robust_accuracy": [mine, yours], "threads": THREADS}
     (HOME / "autoattack.json").write_text(json.dumps(results, indent=2) + "\n")
 

@@ -2,6 +2,7 @@
 
 use super::Tensor;
 use super::error::failed;
+use super::node::raw;
 use super::passes;
 use crate::{Result, profile};
 use std::ffi::c_void;
@@ -181,7 +182,6 @@ impl GradState {
         if self.leaf.requires_grad() == self.required && self.leaf.grad().is_none() {
             return;
         }
-        let raw = |tensor: &Tensor| tensor.0.as_ptr() as *const c_void;
         let gradient = self.accumulated.as_ref().map_or(std::ptr::null(), raw);
         // SAFETY: the pointers are to live tensors, the second may be null.
         unsafe { rhobust_set_grad(raw(&self.leaf), gradient) };

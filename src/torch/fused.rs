@@ -1,6 +1,7 @@
 //! Where libtorch would do more than it must: several passes over memory for one formula, a
 //! conversion for each number.
 
+use super::node::raw;
 use super::{Scalar, Tensor};
 use std::ffi::c_void;
 
@@ -29,7 +30,6 @@ impl Tensor {
         eps: f64,
         (low, high): (f64, f64),
     ) -> Option<Tensor> {
-        let raw = |tensor: &Tensor| tensor.0.as_ptr() as *const c_void;
         // SAFETY: the pointers are to live tensors, and the result is ours to free, as tch does.
         unsafe {
             let out = rhobust_linf_step(raw(self), raw(gradient), raw(x), step, eps, low, high);
@@ -46,7 +46,7 @@ impl Tensor {
         };
         // SAFETY: the pointer is to a live tensor, and the result is ours to free, as tch does.
         unsafe {
-            let out = rhobust_number_beside(self.0.as_ptr() as *const c_void, value);
+            let out = rhobust_number_beside(raw(self), value);
             (!out.is_null()).then(|| tch::Tensor::from_ptr(out as *mut _))
         }
     }

@@ -1,6 +1,7 @@
 //! Steps of attacks in native code: few passes over memory instead of dozens of operations.
 
 use super::Tensor;
+use super::node::raw;
 use std::ffi::{c_int, c_void};
 
 unsafe extern "C" {
@@ -23,10 +24,6 @@ unsafe extern "C" {
         alpha_max: f64,
         eta: f64,
     ) -> *mut c_void;
-}
-
-fn raw(tensor: &Tensor) -> *const c_void {
-    tensor.0.as_ptr() as *const c_void
 }
 
 /// What native code gave: a tensor that is ours to free, as tch does, or null.
