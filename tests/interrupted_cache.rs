@@ -1,18 +1,17 @@
 //! Ctrl-C while a cache is filled. A file of its own: the flag belongs to the process.
 
 use rhobust::data::{Cache, Dataset, DatasetOptions, Image, write_png};
+use rhobust::files::{Folder, LastingFolder};
 use rhobust::{Error, Result, interrupt};
 use std::fs;
 use std::path::Path;
 
 fn fill(data: &Path, cache: &Path, stop: bool) -> Result<usize> {
     let options = DatasetOptions::default();
-    let set = Dataset::open(data.to_str().unwrap(), &options, &|_| Ok(()))?;
+    let set = Dataset::open(&Folder::open(data)?, &options, None)?;
     let mut decoded = 0;
     set.cached(Cache {
-        folder: cache,
-        may_read: &|_| Ok(()),
-        may_write: &|| Ok(()),
+        folder: &LastingFolder::open(cache)?,
         progress: &mut |done, _| {
             decoded = done;
             if stop && done > 0 {

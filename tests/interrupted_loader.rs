@@ -9,7 +9,7 @@ fn an_interrupt_ends_the_batches() {
         train: Some(500),
         ..DatasetOptions::default()
     };
-    let data = Dataset::open("shapes", &options, &|_| Ok(())).unwrap();
+    let data = Dataset::shapes(&options, None).unwrap();
     for threads in [0, 2] {
         let options = BatchOptions {
             batch_size: 10,

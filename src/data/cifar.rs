@@ -5,13 +5,17 @@
 use super::image::Image;
 use super::split::Source;
 use super::transform::Fit;
-use super::{Dataset, DatasetOptions, Halves, MayRead};
-use crate::{Error, Result, interrupt};
+use super::{Dataset, DatasetOptions, Halves};
+use crate::files::{File, Folder, LARGEST_TEXT};
+use crate::{Result, interrupt};
 use std::path::{Path, PathBuf};
 
 const SIDE: usize = 32;
 const PIXELS: usize = SIDE * SIDE;
 const PLANES: usize = 3 * PIXELS;
+
+/// In bytes, of a file of records; the largest published one has 153 MB.
+const LARGEST: u64 = 4 << 30;
 
 const CIFAR10_CLASSES: [&str; 10] = [
     "airplane",
@@ -68,31 +72,34 @@ impl Kind {
         }
     }
 
-    /// The training files that are in `folder`.
-    fn training_files(self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let is_there = |path: &PathBuf| path.is_file();
+    /// The training files that are in `inner`, a folder beneath `folder`.
+    fn training_files(self, folder: &Folder, inner: &Path) -> Result<Vec<PathBuf>> {
         if self == Kind::Cifar100 {
-            return Ok([folder.join("train.bin")]
-                .into_iter()
-                .filter(is_there)
-                .collect());
+            let file = inner.join("train.bin");
+            let is_there = folder.has_file(&file)?;
+            return Ok(is_there.then_some(file).into_iter().collect());
         }
-        let batch = |number: usize| folder.join(format!("data_batch_{number}.bin"));
-        let there: Vec<usize> = (1..=5).filter(|&it| is_there(&batch(it))).collect();
+        let batch = |number: usize| inner.join(format!("data_batch_{number}.bin"));
+        let mut there = Vec::new();
+        for number in 1..=5 {
+            if folder.has_file(batch(number))? {
+                there.push(number);
+            }
+        }
         if let Some(&last) = there.last() {
             let gap = (1..last).find(|number| !there.contains(number));
             if let Some(gap) = gap {
                 bail!(
                     "{}: the file is missing, data_batch_{last}.bin is there",
-                    batch(gap).display()
+                    folder.shown(batch(gap)).display()
                 );
             }
         }
         Ok(there.into_iter().map(batch).collect())
     }
 
-    fn test_file(self, folder: &Path) -> PathBuf {
-        folder.join(match self {
+    fn test_file(self, inner: &Path) -> PathBuf {
+        inner.join(match self {
             Kind::Cifar10 => "test_batch.bin",
             Kind::Cifar100 => "test.bin",
         })
@@ -100,22 +107,21 @@ impl Kind {
 
     /// The names in the file beside the images; without that file CIFAR-10 has its well-known
     /// names, CIFAR-100 numbers.
-    fn class_names(self, folder: &Path, may_read: MayRead) -> Result<Vec<String>> {
-        let path = folder.join(self.class_names_file());
-        if !path.is_file() {
+    fn class_names(self, folder: &Folder, inner: &Path) -> Result<Vec<String>> {
+        let path = inner.join(self.class_names_file());
+        if !folder.has_file(&path)? {
             return Ok(match self {
                 Kind::Cifar10 => CIFAR10_CLASSES.map(str::to_owned).to_vec(),
                 Kind::Cifar100 => (0..self.classes()).map(|it| it.to_string()).collect(),
             });
         }
-        may_read(&path)?;
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
+        let text = folder.file(&path)?.text(LARGEST_TEXT)?;
         let lines = text.lines().map(str::trim).filter(|it| !it.is_empty());
         let names: Vec<String> = lines.map(str::to_owned).collect();
         ensure!(
             names.len() == self.classes(),
             "{}: there must be {} names of classes, one in each line, got {}",
-            path.display(),
+            folder.shown(path).display(),
             self.classes(),
             names.len()
         );
@@ -126,33 +132,42 @@ impl Kind {
 /// The data set in `folder`, if one of the two is in it or in the folder that the authors'
 /// archive makes there.
 pub(super) fn open(
-    folder: &Path,
+    folder: &Folder,
     options: &DatasetOptions,
-    may_read: MayRead,
+    real: Option<&File>,
 ) -> Result<Option<Dataset>> {
     for kind in [Kind::Cifar10, Kind::Cifar100] {
-        for folder in [folder.to_owned(), folder.join(kind.folder())] {
-            let training = kind.training_files(&folder)?;
-            let test = kind.test_file(&folder);
-            if training.is_empty() && !test.is_file() {
+        for inner in ["", kind.folder()].map(Path::new) {
+            let training = kind.training_files(folder, inner)?;
+            let test = kind.test_file(inner);
+            let has_test = folder.has_file(&test)?;
+            if training.is_empty() && !has_test {
                 continue;
             }
-            let classes = kind.class_names(&folder, may_read)?;
+            let classes = kind.class_names(folder, inner)?;
             let fit = Fit::Native {
                 width: SIDE,
                 height: SIDE,
             };
             let halves = Halves {
                 train: match training.is_empty() {
-                    false => Ok(Box::new(Records::read(kind, &training, may_read)?)),
-                    true => Err(format!("{} has no training files", folder.display())),
+                    false => Ok(Box::new(Records::read(kind, folder, &training)?)),
+                    true => {
+                        let inner = folder.shown(inner);
+                        Err(format!("{} has no training files", inner.display()))
+                    }
                 },
-                test: match test.is_file() {
-                    true => Ok(Box::new(Records::read(kind, &[test], may_read)?)),
-                    false => Err(format!("{}: there is no such file", test.display())),
+                test: match has_test {
+                    true => Ok(Box::new(Records::read(kind, folder, &[test])?)),
+                    false => {
+                        let test = folder.shown(test);
+                        Err(format!("{}: there is no such file", test.display()))
+                    }
                 },
+                real,
             };
-            return Dataset::assemble(classes, fit, halves, options).map(Some);
+            let name = folder.shown("").display().to_string();
+            return Dataset::assemble(name, classes, fit, halves, options).map(Some);
         }
     }
     Ok(None)
@@ -167,7 +182,7 @@ struct Records {
 }
 
 impl Records {
-    fn read(kind: Kind, files: &[PathBuf], may_read: MayRead) -> Result<Records> {
+    fn read(kind: Kind, folder: &Folder, files: &[PathBuf]) -> Result<Records> {
         let mut records = Records {
             kind,
             files: Vec::new(),
@@ -175,10 +190,10 @@ impl Records {
         };
         for path in files {
             interrupt::check()?;
-            may_read(path)?;
-            let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+            let bytes = folder.file(path)?.read(LARGEST)?;
+            let path = folder.shown(path);
             check(kind, &bytes).map_err(|error| error.context(path.display()))?;
-            records.files.push((path.clone(), records.len()));
+            records.files.push((path, records.len()));
             records.bytes.extend(bytes);
         }
         Ok(records)
@@ -259,7 +274,7 @@ mod tests {
     }
 
     fn open_it(folder: &Path) -> Result<Option<Dataset>> {
-        open(folder, &DatasetOptions::default(), &|_| Ok(()))
+        open(&Folder::open(folder)?, &DatasetOptions::default(), None)
     }
 
     fn open_error(folder: &Path) -> String {

@@ -10,11 +10,11 @@
 use super::image::Image;
 use super::jpeg_part::PartialJpeg;
 use super::part::{Part, Window};
+use crate::files::{File, LARGEST_IMAGE};
 use crate::{Error, Result};
 use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, Decoder, PixelFormat};
 use png::{BitDepth, ColorType, Transformations};
 use std::io::Cursor;
-use std::path::Path;
 
 /// Larger pictures are refused before memory is set aside for them: Pillow's own limit.
 pub(super) const MAX_PIXELS: usize = 89_478_485;
@@ -22,41 +22,33 @@ pub(super) const MAX_PIXELS: usize = 89_478_485;
 const JPEG_START: &[u8] = &[0xff, 0xd8];
 const PNG_START: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// Reads the JPEG or PNG file at `path`; the content decides, not the name.
+/// Reads a JPEG or PNG file; the content decides, not the name.
 ///
 /// # Errors
 /// `Invalid` with the path, when the file cannot be read, is of another kind, or is damaged.
-pub fn read_image(path: &Path) -> Result<Image> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
-    decode(&bytes).map_err(|error| error.context(path.display()))
-}
-
-/// Width and height of the image file at `path`, from its header alone.
-///
-/// # Errors
-/// As `read_image`, as far as the header shows it.
-pub(super) fn read_size(path: &Path) -> Result<(usize, usize)> {
-    ImageFile::read(path)?.size()
+pub fn read_image(file: &File) -> Result<Image> {
+    let bytes = file.read(LARGEST_IMAGE)?;
+    decode(&bytes).map_err(|error| error.context(file.shown().display()))
 }
 
 /// The bytes of an image file, to be decoded as far as needed.
-pub(super) struct ImageFile<'a> {
-    path: &'a Path,
+pub(super) struct ImageFile {
+    file: File,
     bytes: Vec<u8>,
     partial: Option<PartialJpeg>,
 }
 
-impl<'a> ImageFile<'a> {
+impl ImageFile {
     /// # Errors
     /// `Invalid` with the path, when the file cannot be read.
-    pub fn read(path: &'a Path) -> Result<ImageFile<'a>> {
-        let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+    pub fn read(file: File) -> Result<ImageFile> {
+        let bytes = file.read(LARGEST_IMAGE)?;
         let partial = match bytes.starts_with(JPEG_START) {
             true => PartialJpeg::new(&bytes),
             false => None,
         };
         Ok(ImageFile {
-            path,
+            file,
             bytes,
             partial,
         })
@@ -81,7 +73,7 @@ impl<'a> ImageFile<'a> {
             }),
             Err(error) => Err(error),
         };
-        size.map_err(|error| error.context(self.path.display()))
+        size.map_err(|error| error.context(self.file.shown().display()))
     }
 
     /// The pixels of at least `window`. Damage that does not touch them is found where the file
@@ -98,7 +90,7 @@ impl<'a> ImageFile<'a> {
             }),
             None => decode(&self.bytes).map(Part::from),
         };
-        part.map_err(|error| error.context(self.path.display()))
+        part.map_err(|error| error.context(self.file.shown().display()))
     }
 }
 
@@ -275,6 +267,7 @@ fn decode_png(bytes: &[u8]) -> Result<Image> {
 mod tests {
     use super::*;
     use crate::data::testing::{fingerprint, stored};
+    use std::path::Path;
 
     /// `(name, (width, height), fingerprint)` of what Pillow 11.0.0 decodes; the pictures and
     /// the numbers are made by `tests/images/make.py`.
@@ -303,10 +296,12 @@ mod tests {
     #[test]
     fn every_kind_decodes_as_pillow_does() {
         for (name, size, expected) in BY_PILLOW {
-            let image = read_image(&stored(name)).unwrap();
+            let file = || File::open(&stored(name)).unwrap();
+            let image = read_image(&file()).unwrap();
             assert_eq!((image.width(), image.height()), size, "{name}");
             assert_eq!(fingerprint(image.pixels()), expected, "{name}");
-            assert_eq!(read_size(&stored(name)).unwrap(), size, "{name}");
+            let opened = ImageFile::read(file()).unwrap();
+            assert_eq!(opened.size().unwrap(), size, "{name}");
         }
     }
 
@@ -335,7 +330,8 @@ mod tests {
         let path = folder.path().join("half.jpg");
         let bytes = std::fs::read(stored("420.jpg")).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        let error = read_image(&path).unwrap_err().to_string();
+        let read = |path: &Path| read_image(&File::open(path)?);
+        let error = read(&path).unwrap_err().to_string();
         assert_eq!(
             error,
             format!(
@@ -345,9 +341,9 @@ mod tests {
         );
 
         std::fs::write(&path, b"GIF89a").unwrap();
-        let error = read_image(&path).unwrap_err().to_string();
+        let error = read(&path).unwrap_err().to_string();
         assert!(error.ends_with("the file is neither a JPEG nor a PNG image"));
-        let error = read_image(&folder.path().join("none.png")).unwrap_err();
+        let error = read(&folder.path().join("none.png")).unwrap_err();
         assert!(error.to_string().contains("no such file"), "{error}");
     }
 
@@ -365,6 +361,6 @@ mod tests {
         let path = folder.path().join("pattern.png");
         let image = crate::data::testing::pattern(19, 31);
         crate::data::write_png(&path, &image).unwrap();
-        assert_eq!(read_image(&path).unwrap(), image);
+        assert_eq!(read_image(&File::open(&path).unwrap()).unwrap(), image);
     }
 }

@@ -6,17 +6,17 @@
 //! alone; `<class>/` directly, which is divided by a seed; ImageNet's flat `val/` with a file of
 //! classes (`truth`) in place of its folders.
 
-use super::decode::{ImageFile, read_image, read_size};
+use super::decode::{ImageFile, read_image};
 use super::image::Image;
 use super::part::{Part, Picture, Window};
 use super::split::Source;
 use super::transform::{Fit, SMALL};
 use super::truth::{self, Class};
-use super::{Dataset, DatasetOptions, Half, Halves, MayRead};
+use super::{Dataset, DatasetOptions, Half, Halves};
+use crate::files::{self, Folder, Kind, Stamp};
 use crate::{Error, Result, interrupt, seed};
 use rand::seq::SliceRandom;
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,47 +30,51 @@ const NOT_READ: [&str; 10] = [
 /// The side that photographs get when no size is asked for.
 const PHOTOGRAPH: usize = 224;
 
-pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -> Result<Dataset> {
-    let train = folder.join("train");
+pub(super) fn open(
+    folder: &Folder,
+    options: &DatasetOptions,
+    real: Option<&files::File>,
+) -> Result<Dataset> {
+    let train = Path::new("train");
     // A `test` of loose files, as ImageNet's, has no labels.
     let mut test = None;
-    for name in ["test", "val"] {
-        let it = folder.join(name);
-        if test.is_none() && it.is_dir() && has_folders(&it, may_read)? {
-            test = Some(it);
+    for name in ["test", "val"].map(Path::new) {
+        if test.is_none() && folder.has_folder(name)? && has_folders(folder, name)? {
+            test = Some(name);
         }
     }
     let flat = match &test {
-        None => truth::flat(folder, may_read)?,
+        None => truth::flat(folder)?,
         Some(_) => None,
     };
-    let scan = |folder: &Path| scan(folder, may_read);
+    let scan = |inner: &Path| scan(folder, inner);
 
-    let (classes, train, test) = match (train.is_dir(), test, flat) {
+    let (classes, train, test) = match (folder.has_folder(train)?, test, flat) {
         (true, None, Some(images)) => {
-            let (classes, files) = scan(&train)?;
-            let images = labelled(images, &classes)?;
+            let (classes, files) = scan(train)?;
+            let images = labelled(folder, images, &classes)?;
             (classes, Ok(files), Ok(images))
         }
         (false, None, Some(images)) => {
             let classes = classes_of(&images);
-            let images = labelled(images, &classes)?;
+            let images = labelled(folder, images, &classes)?;
             let reason = lacks(folder, "has no folder `train`");
             (classes, Err(reason), Ok(images))
         }
         (true, Some(test), _) => {
-            let (train_classes, train_files) = scan(&train)?;
-            let (test_classes, test_files) = scan(&test)?;
+            let (train_classes, train_files) = scan(train)?;
+            let (test_classes, test_files) = scan(test)?;
+            let (train, test) = (folder.shown(train), folder.shown(test));
             check_same(&train, &train_classes, &test, &test_classes)?;
             (train_classes, Ok(train_files), Ok(test_files))
         }
         (true, None, None) => {
-            let (classes, files) = scan(&train)?;
+            let (classes, files) = scan(train)?;
             let reason = "has no folder `test` or `val` with folders of classes in it";
             (classes, Ok(files), Err(lacks(folder, reason)))
         }
         (false, Some(test), _) => {
-            let (classes, files) = scan(&test)?;
+            let (classes, files) = scan(test)?;
             (
                 classes,
                 Err(lacks(folder, "has no folder `train`")),
@@ -78,7 +82,7 @@ pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -
             )
         }
         (false, None, None) => {
-            let (classes, files) = scan(folder)?;
+            let (classes, files) = scan(Path::new(""))?;
             let (train, test) = divide(files, &classes, options)?;
             (classes, Ok(train), Ok(test))
         }
@@ -89,7 +93,7 @@ pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -
         .flatten()
         .find_map(|it| it.first());
     let (path, _) = first.expect("a scan finds at least one file or fails");
-    let (width, height) = read_size(path)?;
+    let (width, height) = ImageFile::read(folder.file(path)?)?.size()?;
     let fit = if width <= SMALL && height <= SMALL {
         Fit::Native { width, height }
     } else {
@@ -98,12 +102,16 @@ pub(super) fn open(folder: &Path, options: &DatasetOptions, may_read: MayRead) -
             interpolation: options.interpolation,
         }
     };
-    let half = |files: Result<Vec<File>, String>| -> Half { Ok(Box::new(Files::new(files?))) };
+    let half = |files: Result<Vec<File>, String>| -> Half {
+        Ok(Box::new(Files::new(folder.clone(), files?)))
+    };
     let halves = Halves {
         train: half(train),
         test: half(test),
+        real,
     };
-    Dataset::assemble(classes, fit, halves, options)
+    let name = folder.shown("").display().to_string();
+    Dataset::assemble(name, classes, fit, halves, options)
 }
 
 /// The classes that the images name, sorted; their places as names where there are no others.
@@ -124,13 +132,18 @@ fn classes_of(images: &[(PathBuf, Class)]) -> Vec<String> {
     }
 }
 
-fn labelled(images: Vec<(PathBuf, Class)>, classes: &[String]) -> Result<Vec<File>> {
+fn labelled(
+    folder: &Folder,
+    images: Vec<(PathBuf, Class)>,
+    classes: &[String],
+) -> Result<Vec<File>> {
     let label = |path: &Path, class: &Class| {
         let label = match class {
             Class::Name(name) => classes.iter().position(|it| it == name),
             Class::Place(place) => (*place < classes.len()).then_some(*place),
         };
         label.ok_or_else(|| {
+            let path = folder.shown(path);
             let path = path.display();
             Error::invalid(format!(
                 "{path}: its class, {class}, is none of the training classes"
@@ -147,14 +160,15 @@ fn labelled(images: Vec<(PathBuf, Class)>, classes: &[String]) -> Result<Vec<Fil
     Ok(files)
 }
 
-fn lacks(folder: &Path, what: &str) -> String {
-    format!("{} {what}", folder.display())
+fn lacks(folder: &Folder, what: &str) -> String {
+    format!("{} {what}", folder.shown("").display())
 }
 
-/// An image file and its class.
+/// An image file, beneath the folder of the data set, and its class.
 pub(super) type File = (Box<Path>, u32);
 
 struct Files {
+    folder: Folder,
     files: Vec<File>,
     /// Which files were decoded to their end. The first time that is done, so that damage anywhere
     /// is found; afterwards a crop needs no more than its part.
@@ -162,8 +176,9 @@ struct Files {
 }
 
 impl Files {
-    fn new(files: Vec<File>) -> Files {
+    fn new(folder: Folder, files: Vec<File>) -> Files {
         Files {
+            folder,
             checked: files.iter().map(|_| AtomicBool::new(false)).collect(),
             files,
         }
@@ -184,12 +199,12 @@ impl Source for Files {
     }
 
     fn load(&self, index: usize) -> Result<Image> {
-        read_image(self.path(index))
+        read_image(&self.folder.file(self.path(index))?)
     }
 
     fn open(&self, index: usize) -> Result<Box<dyn Picture + '_>> {
         Ok(Box::new(Opened {
-            file: ImageFile::read(self.path(index))?,
+            file: ImageFile::read(self.folder.file(self.path(index))?)?,
             checked: &self.checked[index],
         }))
     }
@@ -198,8 +213,12 @@ impl Source for Files {
         Some(self.path(index))
     }
 
+    fn stamp(&self, index: usize) -> Result<Option<Stamp>> {
+        self.folder.stamp(self.path(index)).map(Some)
+    }
+
     fn describe(&self, index: usize) -> String {
-        self.path(index).display().to_string()
+        self.folder.shown(self.path(index)).display().to_string()
     }
 
     fn is_in_memory(&self) -> bool {
@@ -208,7 +227,7 @@ impl Source for Files {
 }
 
 struct Opened<'a> {
-    file: ImageFile<'a>,
+    file: ImageFile,
     checked: &'a AtomicBool,
 }
 
@@ -225,57 +244,31 @@ impl Picture for Opened<'_> {
     }
 }
 
-/// The names in `folder`, sorted, without hidden ones, and whether each is a folder. What is
-/// neither file nor folder, above all a link, must be something that may be read.
-pub(super) fn entries(folder: &Path, may_read: MayRead) -> Result<Vec<(PathBuf, bool)>> {
-    let failed = |error: std::io::Error| Error::io(folder, &error);
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let path = entry.path();
-        let mut kind = entry.file_type().map_err(failed)?;
-        if !kind.is_file() && !kind.is_dir() {
-            may_read(&path)?;
-            kind = fs::metadata(&path)
-                .map_err(|error| Error::io(&path, &error))?
-                .file_type();
-        }
-        entries.push((path, kind.is_dir()));
-    }
-    entries.sort();
-    Ok(entries)
+fn has_folders(folder: &Folder, inner: &Path) -> Result<bool> {
+    let mut entries = folder.entries(inner)?.into_iter();
+    Ok(entries.any(|(_, kind)| kind == Kind::Folder))
 }
 
-fn has_folders(folder: &Path, may_read: MayRead) -> Result<bool> {
-    may_read(folder)?;
-    let mut entries = entries(folder, may_read)?.into_iter();
-    Ok(entries.any(|(_, is_folder)| is_folder))
-}
-
-/// The classes in `folder`, sorted, and their files.
-pub(super) fn scan(folder: &Path, may_read: MayRead) -> Result<(Vec<String>, Vec<File>)> {
-    may_read(folder)?;
+/// The classes in `inner`, a folder beneath `folder`, sorted, and their files.
+pub(super) fn scan(folder: &Folder, inner: &Path) -> Result<(Vec<String>, Vec<File>)> {
     let mut classes = Vec::new();
     let mut files = Vec::new();
-    for (path, is_folder) in entries(folder, may_read)? {
-        if !is_folder {
+    for (path, kind) in folder.entries(inner)? {
+        if kind != Kind::Folder {
             continue;
         }
-        let name = path.file_name().and_then(|it| it.to_str());
-        let Some(name) = name else {
-            bail!("{}: the name of a class must be UTF-8", path.display());
+        let shown = folder.shown(&path);
+        let Some(name) = path.file_name().and_then(|it| it.to_str()) else {
+            bail!("{}: the name of a class must be UTF-8", shown.display());
         };
         let class = classes.len() as u32;
         classes.push(name.to_owned());
         let mut found = Vec::new();
-        collect(&path, 0, may_read, &mut found)?;
+        collect(folder, &path, 0, &mut found)?;
         ensure!(
             !found.is_empty(),
             "{}: a class must have at least one image (.jpg, .jpeg or .png), the folder has none",
-            path.display()
+            shown.display()
         );
         files.extend(found.into_iter().map(|it| (it.into_boxed_path(), class)));
     }
@@ -283,7 +276,7 @@ pub(super) fn scan(folder: &Path, may_read: MayRead) -> Result<(Vec<String>, Vec
         !classes.is_empty(),
         "{}: a data set has a folder for each class, or `train` and `test` (or `val`) with those \
          in them; here there are no folders",
-        folder.display()
+        folder.shown(inner).display()
     );
     Ok((classes, files))
 }
@@ -291,31 +284,32 @@ pub(super) fn scan(folder: &Path, may_read: MayRead) -> Result<(Vec<String>, Vec
 /// Deeper than this a folder is taken for one that contains itself by a link.
 const MAX_DEPTH: usize = 16;
 
-/// Adds the images below `folder`: of each folder first its own, then those of the next.
-fn collect(folder: &Path, depth: usize, may_read: MayRead, found: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds the images below `inner`: of each folder first its own, then those of the next.
+fn collect(folder: &Folder, inner: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
     interrupt::check()?;
     ensure!(
         depth < MAX_DEPTH,
         "{}: folders may be nested {MAX_DEPTH} deep in a class",
-        folder.display()
+        folder.shown(inner).display()
     );
-    let (folders, files): (Vec<_>, Vec<_>) = entries(folder, may_read)?
+    let (folders, files): (Vec<_>, Vec<_>) = folder
+        .entries(inner)?
         .into_iter()
-        .partition(|(_, is_folder)| *is_folder);
+        .partition(|(_, kind)| *kind == Kind::Folder);
     for (path, _) in files {
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         let extension = extension.to_ascii_lowercase();
         ensure!(
             !NOT_READ.contains(&extension.as_str()),
             "{}: images are read from JPEG and PNG files only",
-            path.display()
+            folder.shown(path).display()
         );
         if READ.contains(&extension.as_str()) {
             found.push(path);
         }
     }
     for (path, _) in folders {
-        collect(&path, depth + 1, may_read, found)?;
+        collect(folder, &path, depth + 1, found)?;
     }
     Ok(())
 }
@@ -371,6 +365,7 @@ mod tests {
     use super::*;
     use crate::data::testing::pattern;
     use crate::data::write_png;
+    use std::fs;
     use tempfile::TempDir;
 
     /// A folder with an image of `size` at each of `paths`.
@@ -385,7 +380,11 @@ mod tests {
     }
 
     fn open_it(folder: &TempDir) -> Result<Dataset> {
-        open(folder.path(), &DatasetOptions::default(), &|_| Ok(()))
+        open_with(folder, &DatasetOptions::default())
+    }
+
+    fn open_with(folder: &TempDir, options: &DatasetOptions) -> Result<Dataset> {
+        open(&Folder::open(folder.path())?, options, None)
     }
 
     fn error(folder: &TempDir) -> String {
@@ -506,8 +505,7 @@ mod tests {
             test_fraction,
             ..DatasetOptions::default()
         };
-        let open =
-            |seed, fraction| open(folder.path(), &options(seed, fraction), &|_| Ok(())).unwrap();
+        let open = |seed, fraction| open_with(&folder, &options(seed, fraction)).unwrap();
         let data = open(0, 0.2);
         assert_eq!((data.train.len(), data.test.len()), (32, 8));
         assert_eq!(data.test.labels(), [0, 0, 0, 0, 1, 1, 1, 1]);
@@ -531,7 +529,7 @@ mod tests {
             size: Some(48),
             ..DatasetOptions::default()
         };
-        let data = open(large.path(), &options, &|_| Ok(())).unwrap();
+        let data = open_with(&large, &options).unwrap();
         assert_eq!(data.test.image(1).unwrap().height(), 48);
     }
 

@@ -100,20 +100,15 @@ impl Image {
     }
 }
 
-/// Writes `image` to `path` as a PNG file, whole or not at all.
+/// The bytes of a PNG file with this image.
 ///
 /// # Errors
-/// `Invalid` with the path when it cannot be written.
-pub fn write_png(path: &Path, image: &Image) -> Result<()> {
-    let failed = |error: png::EncodingError| {
-        Error::invalid(format!(
-            "{}: the PNG cannot be written ({error})",
-            path.display()
-        ))
-    };
+/// `Invalid` for an image too large for one.
+pub fn png(image: &Image) -> Result<Vec<u8>> {
+    let failed =
+        |error: png::EncodingError| Error::invalid(format!("the PNG cannot be written ({error})"));
     let side = |length: usize| {
-        u32::try_from(length)
-            .map_err(|_| Error::invalid(format!("{}: a side of {length} pixels", path.display())))
+        u32::try_from(length).map_err(|_| Error::invalid(format!("a side of {length} pixels")))
     };
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, side(image.width)?, side(image.height)?);
@@ -121,6 +116,15 @@ pub fn write_png(path: &Path, image: &Image) -> Result<()> {
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(&image.pixels).map_err(failed)?;
     writer.finish().map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Writes `image` to `path` as a PNG file, whole or not at all.
+///
+/// # Errors
+/// `Invalid` with the path when it cannot be written.
+pub fn write_png(path: &Path, image: &Image) -> Result<()> {
+    let bytes = png(image).map_err(|error| error.context(path.display()))?;
     files::write_whole(path, &bytes)
 }
 

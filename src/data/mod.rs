@@ -33,15 +33,17 @@ pub use corruption::{
     Corruption, Frost, FrostSource, MAX_SEVERITY, Variant, corrupt, corruption_generator,
 };
 pub use decode::read_image;
-pub use image::{Image, write_png};
+pub use image::{Image, png, write_png};
 pub use resize::Interpolation;
+pub use shapes::NAME as SHAPES;
 pub use split::Split;
 pub use tensors::{batch, images};
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::files::{File, Folder};
 use serde::{Deserialize, Serialize};
 use split::Source;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use transform::Fit;
 
 /// The middle of an image as a square with this side, as data sets bring test images to their
@@ -76,6 +78,7 @@ pub struct DatasetOptions {
     /// splits is divided.
     pub seed: u64,
     /// A file with the set of correct classes of each test image, such as ImageNet's ReaL labels.
+    /// Whoever opens a data set hands it over opened.
     pub real: Option<PathBuf>,
     /// Where decoded images are kept. `open` leaves it to `Dataset::cached`, which asks before it
     /// writes and tells how far it is.
@@ -98,10 +101,6 @@ impl Default for DatasetOptions {
         }
     }
 }
-
-/// Says why a file or folder may not be read, if it may not: a data set can hold links that
-/// lead anywhere.
-pub type MayRead<'a> = &'a dyn Fn(&Path) -> Result<()>;
 
 const MAX_SIZE: u32 = 4096;
 
@@ -147,26 +146,28 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Opens the built-in data set `shapes`, or the folder of that path: CIFAR-10 or CIFAR-100
-    /// as binary files, or images in folders of classes. `may_read` is asked about what links
-    /// lead to.
+    /// The built-in data set; `real` are the correct classes of its test images, if it has others
+    /// than its own.
     ///
     /// # Errors
-    /// `Invalid` for options out of range, for a path that is no data set, and with the file
-    /// or folder when something is wrong with it or `may_read` refuses it.
-    pub fn open(
-        name_or_path: &str,
-        options: &DatasetOptions,
-        may_read: MayRead,
-    ) -> Result<Dataset> {
+    /// `Invalid` for options out of range, or with the file `real`.
+    pub fn shapes(options: &DatasetOptions, real: Option<&File>) -> Result<Dataset> {
         options.check()?;
-        let mut data = if name_or_path == shapes::NAME {
-            shapes::open(options)?
-        } else {
-            open_folder(Path::new(name_or_path), options, may_read)?
-        };
-        data.name = name_or_path.to_owned();
-        Ok(data)
+        shapes::open(options, real)
+    }
+
+    /// Opens a folder: CIFAR-10 or CIFAR-100 as binary files, or images in folders of classes.
+    /// `real` are the correct classes of its test images, if it has others than its own.
+    ///
+    /// # Errors
+    /// `Invalid` for options out of range, for a folder that is no data set, and with the file
+    /// or folder when something is wrong with it or it may not be read.
+    pub fn open(folder: &Folder, options: &DatasetOptions, real: Option<&File>) -> Result<Dataset> {
+        options.check()?;
+        match cifar::open(folder, options, real)? {
+            Some(data) => Ok(data),
+            None => folder::open(folder, options, real),
+        }
     }
 
     /// A split of this data set as `folder` has it under a corruption, as ImageNet-C's folders or
@@ -177,17 +178,16 @@ impl Dataset {
     pub fn stored_corruption(
         &self,
         split: &Split,
-        folder: &Path,
+        folder: &Folder,
         corruption: Corruption,
         severity: u8,
-        may_read: MayRead,
     ) -> Result<Split> {
-        let classes = &self.classes;
-        stored_corruption::stored(split, classes, folder, corruption, severity, may_read)
+        stored_corruption::stored(split, &self.classes, folder, corruption, severity)
     }
 
     /// The data set of these halves, with the size and the limits of `options`.
     fn assemble(
+        name: String,
         classes: Vec<String>,
         native: Fit,
         halves: Halves,
@@ -198,8 +198,8 @@ impl Dataset {
             interpolation: options.interpolation,
         });
         let k = classes.len();
-        let test = match (halves.test, &options.real) {
-            (Ok(source), Some(path)) => Ok(real::with_real(source, k, path)?),
+        let test = match (halves.test, halves.real) {
+            (Ok(source), Some(file)) => Ok(real::with_real(source, k, file)?),
             (half, _) => half,
         };
         let split = |name, half: Half, limit: Option<usize>| -> Result<Split> {
@@ -215,7 +215,7 @@ impl Dataset {
             }
         };
         Ok(Dataset {
-            name: String::new(),
+            name,
             classes,
             height: fit.height(),
             width: fit.width(),
@@ -229,38 +229,20 @@ impl Dataset {
 type Half = Result<Box<dyn Source>, String>;
 
 /// What a data set consists of before limits.
-struct Halves {
+struct Halves<'a> {
     train: Half,
     test: Half,
-}
-
-fn open_folder(path: &Path, options: &DatasetOptions, may_read: MayRead) -> Result<Dataset> {
-    let given = path.display();
-    match std::fs::metadata(path) {
-        Ok(it) if it.is_dir() => {}
-        Ok(_) => bail!("{given}: a data set is a folder, this is a file"),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
-            "{given}: there is no such folder, and the only built-in data set is `{}`",
-            shapes::NAME
-        ),
-        Err(error) => return Err(Error::io(path, &error)),
-    }
-    if let Some(data) = cifar::open(path, options, may_read)? {
-        return Ok(data);
-    }
-    folder::open(path, options, may_read)
+    /// The correct classes of the test images, if they are not the source's own.
+    real: Option<&'a File>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refuse(name: &str, options: serde_json::Value) -> String {
+    fn refuse(options: serde_json::Value) -> String {
         match serde_json::from_value(options) {
-            Ok(options) => {
-                let opened = Dataset::open(name, &options, &|_| Ok(()));
-                opened.unwrap_err().to_string()
-            }
+            Ok(options) => Dataset::shapes(&options, None).unwrap_err().to_string(),
             Err(error) => error.to_string(),
         }
     }
@@ -283,20 +265,8 @@ mod tests {
             ),
             (json!({"sise": 32}), "unknown field `sise`"),
         ] {
-            let error = refuse("shapes", options);
+            let error = refuse(options);
             assert!(error.starts_with(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn what_is_no_data_set_is_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        std::fs::write(&file, "").unwrap();
-        let error = refuse(file.to_str().unwrap(), serde_json::json!({}));
-        assert!(error.ends_with("a data set is a folder, this is a file"));
-        let error = refuse("shape", serde_json::json!({}));
-        let expected = "shape: there is no such folder, and the only built-in data set is `shapes`";
-        assert_eq!(error, expected);
     }
 }

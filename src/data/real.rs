@@ -9,6 +9,7 @@
 use super::image::Image;
 use super::part::Picture;
 use super::split::Source;
+use crate::files::{File, LARGEST_TEXT, Stamp};
 use crate::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 const IMAGENET_IMAGES: usize = 50_000;
 const IMAGENET_CLASSES: usize = 1000;
 
-/// The source with the sets in the file at `path` as the correct classes of its images.
+/// The source with the sets in a file as the correct classes of its images.
 ///
 /// # Errors
 /// `Invalid` with the path for a file that is no list of lists of classes, or of another length
@@ -25,10 +26,10 @@ const IMAGENET_CLASSES: usize = 1000;
 pub(super) fn with_real(
     source: Box<dyn Source>,
     classes: usize,
-    path: &Path,
+    file: &File,
 ) -> Result<Box<dyn Source>> {
-    let sets = read(path)?;
-    let shown = path.display();
+    let sets = read(file)?;
+    let shown = file.shown().display();
     let strange = sets.iter().flatten();
     let strange = strange
         .filter(|it| !(0..classes as i64).contains(*it))
@@ -58,12 +59,12 @@ pub(super) fn with_real(
     Ok(Box::new(Real { source, correct }))
 }
 
-fn read(path: &Path) -> Result<Vec<Vec<i64>>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+fn read(file: &File) -> Result<Vec<Vec<i64>>> {
+    let bytes = file.read(LARGEST_TEXT)?;
     serde_json::from_slice(&bytes).map_err(|error| {
         Error::invalid(format!(
             "{}: ReaL labels are a list of lists of classes: {error}",
-            path.display()
+            file.shown().display()
         ))
     })
 }
@@ -117,6 +118,10 @@ impl Source for Real {
         self.source.file(index)
     }
 
+    fn stamp(&self, index: usize) -> Result<Option<Stamp>> {
+        self.source.stamp(index)
+    }
+
     fn describe(&self, index: usize) -> String {
         self.source.describe(index)
     }
@@ -154,7 +159,7 @@ mod tests {
                 broken: vec![],
                 panics: vec![],
             };
-            with_real(Box::new(source), classes, &path)
+            with_real(Box::new(source), classes, &File::open(&path).unwrap())
         };
         let refused = |text: &str, classes| open(text, classes).err().unwrap().to_string();
         assert!(refused("[[1],[2,3]]", 1000).contains("50000 lists, one for each validation"));

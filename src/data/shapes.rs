@@ -13,13 +13,14 @@ use super::image::Image;
 use super::split::Source;
 use super::transform::Fit;
 use super::{Dataset, DatasetOptions, Halves};
+use crate::files::File;
 use crate::{Result, seed};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::f32::consts::{PI, TAU};
 use std::sync::OnceLock;
 
-pub(super) const NAME: &str = "shapes";
+pub const NAME: &str = "shapes";
 
 const SIDE: usize = 32;
 
@@ -36,7 +37,7 @@ const LEAN: f32 = PI / 10.0;
 /// The share of images with a second shape.
 const PAIRS: f64 = 0.18;
 
-pub(super) fn open(options: &DatasetOptions) -> Result<Dataset> {
+pub(super) fn open(options: &DatasetOptions, real: Option<&File>) -> Result<Dataset> {
     let half = |split: u64, name: &str, limit: Option<usize>, usual: usize| -> Result<Shapes> {
         let n = limit.unwrap_or(usual);
         ensure!(
@@ -52,13 +53,14 @@ pub(super) fn open(options: &DatasetOptions) -> Result<Dataset> {
     let halves = Halves {
         train: Ok(Box::new(half(0, "train", options.train, TRAIN)?)),
         test: Ok(Box::new(half(1, "test", options.test, TEST)?)),
+        real,
     };
     let classes = Class::ALL.map(|it| it.name().to_owned()).to_vec();
     let fit = Fit::Native {
         width: SIDE,
         height: SIDE,
     };
-    Dataset::assemble(classes, fit, halves, options)
+    Dataset::assemble(NAME.to_owned(), classes, fit, halves, options)
 }
 
 /// One split. The classes take turns, so that every first n images are balanced.
@@ -477,7 +479,7 @@ mod tests {
             seed,
             ..DatasetOptions::default()
         };
-        Dataset::open(NAME, &options, &|_| Ok(())).unwrap()
+        Dataset::shapes(&options, None).unwrap()
     }
 
     #[test]
@@ -495,7 +497,7 @@ mod tests {
                 .count();
             assert_eq!(of_class, 5);
         }
-        let usual = Dataset::open(NAME, &DatasetOptions::default(), &|_| Ok(())).unwrap();
+        let usual = Dataset::shapes(&DatasetOptions::default(), None).unwrap();
         assert_eq!((usual.train.len(), usual.test.len()), (TRAIN, TEST));
     }
 

@@ -5,6 +5,7 @@ use super::corrupted::{Condition, Corrupting};
 use super::image::Image;
 use super::part::Picture;
 use super::transform::{Fit, Recipe};
+use crate::files::Stamp;
 use crate::{Error, Result, seed};
 use rand::seq::SliceRandom;
 use std::fmt;
@@ -31,9 +32,14 @@ pub(super) trait Source: Send + Sync {
         Ok(Box::new(self.load(index)?))
     }
 
-    /// The file of an image, where each has one.
+    /// The file of an image beneath the folder of the data set, where each has one.
     fn file(&self, _index: usize) -> Option<&Path> {
         None
+    }
+
+    /// What the system says of that file.
+    fn stamp(&self, _index: usize) -> Result<Option<Stamp>> {
+        Ok(None)
     }
 
     /// What a person would look for: a file, or the number of a record.
@@ -255,9 +261,7 @@ impl Split {
         let what = (self.data_set()?, self.fit, &self.condition);
         hasher.update(format!("{what:?}").as_bytes());
         for &position in self.chosen.iter() {
-            let file = self.source.file(position);
-            let metadata = file.and_then(|file| file.metadata().ok());
-            let file = metadata.map(|it| (it.len(), it.modified().ok()));
+            let file = self.source.stamp(position)?;
             let image = (position, self.source.correct(position), file);
             hasher.update(format!("{image:?}").as_bytes());
         }

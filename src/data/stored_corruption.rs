@@ -5,16 +5,16 @@
 //! is one array of NumPy for each corruption, the test images in their order five times, severity
 //! 1 first, and the labels beside them.
 
+use super::Split;
 use super::corrupted::Condition;
 use super::corruption::Corruption;
 use super::decode::read_image;
 use super::folder;
 use super::image::Image;
 use super::split::Source;
-use super::{MayRead, Split};
+use crate::files::{self, Folder, Kind, Stamp};
 use crate::{Error, Result};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,18 +30,14 @@ const SEVERITIES: usize = 5;
 pub(super) fn stored(
     split: &Split,
     classes: &[String],
-    folder: &Path,
+    folder: &Folder,
     corruption: Corruption,
     severity: u8,
-    may_read: MayRead,
 ) -> Result<Split> {
-    let array = folder.join(format!("{corruption}.npy"));
-    let source: Arc<dyn Source> = if array.is_file() {
-        Arc::new(rows(split, &array, severity, may_read)?)
-    } else {
-        Arc::new(files(
-            split, classes, folder, corruption, severity, may_read,
-        )?)
+    let array = PathBuf::from(format!("{corruption}.npy"));
+    let source: Arc<dyn Source> = match folder.has_file(&array)? {
+        true => Arc::new(rows(split, folder, &array, severity)?),
+        false => Arc::new(files(split, classes, folder, corruption, severity)?),
     };
     let condition = Condition {
         corruption,
@@ -54,18 +50,18 @@ pub(super) fn stored(
 fn files(
     split: &Split,
     classes: &[String],
-    root: &Path,
+    root: &Folder,
     corruption: Corruption,
     severity: u8,
-    may_read: MayRead,
 ) -> Result<Files> {
-    let here = find(root, corruption, may_read)?.join(severity.to_string());
+    let here = find(root, corruption)?.join(severity.to_string());
+    let shown = root.shown(&here);
     ensure!(
-        here.is_dir(),
+        root.has_folder(&here)?,
         "{}: there is no such folder; a corruption has one for each severity, 1 to 5",
-        here.display()
+        shown.display()
     );
-    let (found, files) = folder::scan(&here, may_read)?;
+    let (found, files) = folder::scan(root, &here)?;
     let of_split = split.source();
     let mut by_name = HashMap::new();
     for (path, class) in &files {
@@ -85,8 +81,8 @@ fn files(
         let Some(path) = by_name.get(&(class.as_str(), stem)) else {
             bail!(
                 "{}: there is no image for {} of class `{class}`",
-                here.display(),
-                file.display()
+                shown.display(),
+                of_split.describe(position)
             );
         };
         paths[position] = path.to_path_buf();
@@ -94,31 +90,33 @@ fn files(
     Ok(Files {
         labels: (0..of_split.len()).map(|i| of_split.label(i)).collect(),
         correct: (0..of_split.len()).map(|i| of_split.correct(i)).collect(),
+        folder: root.clone(),
         paths,
     })
 }
 
 /// The folder of a corruption, directly below `root` or below a group such as `noise`.
-fn find(root: &Path, corruption: Corruption, may_read: MayRead) -> Result<PathBuf> {
-    let direct = root.join(corruption.name());
-    if direct.is_dir() {
+fn find(root: &Folder, corruption: Corruption) -> Result<PathBuf> {
+    let direct = PathBuf::from(corruption.name());
+    if root.has_folder(&direct)? {
         return Ok(direct);
     }
-    let groups = folder::entries(root, may_read)?.into_iter();
-    let mut inner = groups
-        .filter(|(_, is_folder)| *is_folder)
-        .map(|(group, _)| group.join(corruption.name()));
-    inner.find(|path| path.is_dir()).ok_or_else(|| {
-        Error::invalid(format!(
-            "{}: there is neither a folder `{corruption}`, here or one below, nor a file \
-             `{corruption}.npy`",
-            root.display()
-        ))
-    })
+    for (group, kind) in root.entries("")? {
+        let inner = group.join(corruption.name());
+        if kind == Kind::Folder && root.has_folder(&inner)? {
+            return Ok(inner);
+        }
+    }
+    bail!(
+        "{}: there is neither a folder `{corruption}`, here or one below, nor a file \
+         `{corruption}.npy`",
+        root.shown("").display()
+    )
 }
 
 struct Files {
-    /// Empty for images that the split has not chosen.
+    folder: Folder,
+    /// Beneath the folder; empty for images that the split has not chosen.
     paths: Vec<PathBuf>,
     labels: Vec<i64>,
     correct: Vec<Option<Vec<i64>>>,
@@ -138,15 +136,19 @@ impl Source for Files {
     }
 
     fn load(&self, index: usize) -> Result<Image> {
-        read_image(&self.paths[index])
+        read_image(&self.folder.file(&self.paths[index])?)
     }
 
     fn file(&self, index: usize) -> Option<&Path> {
         Some(&self.paths[index])
     }
 
+    fn stamp(&self, index: usize) -> Result<Option<Stamp>> {
+        self.folder.stamp(&self.paths[index]).map(Some)
+    }
+
     fn describe(&self, index: usize) -> String {
-        self.paths[index].display().to_string()
+        self.folder.shown(&self.paths[index]).display().to_string()
     }
 
     fn is_in_memory(&self) -> bool {
@@ -154,29 +156,30 @@ impl Source for Files {
     }
 }
 
-fn rows(split: &Split, path: &Path, severity: u8, may_read: MayRead) -> Result<Rows> {
+fn rows(split: &Split, folder: &Folder, path: &Path, severity: u8) -> Result<Rows> {
     let of_split = split.source();
+    let shown = folder.shown(path);
     let n = of_split.len();
     ensure!(
         n == 0 || of_split.file(0).is_none(),
         "{}: arrays go by the order of CIFAR's binary files, the data set is a folder of images",
-        path.display()
+        shown.display()
     );
     let (height, width) = (split.height(), split.width());
     let each = [height, width, 3];
-    let bytes = read_rows(path, &each, n, usize::from(severity) - 1, may_read)?;
-    let labels = path.with_file_name("labels.npy");
-    let stored = read_rows(&labels, &[], n, 0, may_read)?;
+    let bytes = read_rows(&folder.file(path)?, &each, n, usize::from(severity) - 1)?;
+    let labels = folder.file("labels.npy")?;
+    let stored = read_rows(&labels, &[], n, 0)?;
     for (index, &label) in stored.iter().enumerate() {
         ensure!(
             i64::from(label) == of_split.label(index),
             "{}: image {index} has the label {label}, in the data set it is {}",
-            labels.display(),
+            labels.shown().display(),
             of_split.label(index)
         );
     }
     Ok(Rows {
-        path: path.to_path_buf(),
+        path: shown,
         labels: stored,
         bytes,
         height,
@@ -186,47 +189,54 @@ fn rows(split: &Split, path: &Path, severity: u8, may_read: MayRead) -> Result<R
 
 /// Part `part` of the five of an array of bytes whose entries have the shape `each`; labels may
 /// be there once.
-fn read_rows(
-    path: &Path,
-    each: &[usize],
-    n: usize,
-    part: usize,
-    may_read: MayRead,
-) -> Result<Vec<u8>> {
-    may_read(path)?;
-    let failed = |error: std::io::Error| Error::io(path, &error);
-    let mut file = File::open(path).map_err(failed)?;
-    let header = npyz::NpyHeader::from_reader(&mut file).map_err(|error| {
-        Error::invalid(format!(
-            "{}: this is no array of NumPy: {error}",
-            path.display()
-        ))
-    })?;
+fn read_rows(file: &files::File, each: &[usize], n: usize, part: usize) -> Result<Vec<u8>> {
+    let shown = file.shown().display();
+    let failed = |error: std::io::Error| Error::io(file.shown(), &error);
+    let header = read_header(file)
+        .map_err(|error| Error::invalid(format!("{shown}: this is no array of NumPy: {error}")))?;
     let shape: Vec<usize> = header.shape().iter().map(|&it| it as usize).collect();
     let kind = header.dtype().descr();
     let wanted = [&[SEVERITIES * n], each].concat();
     let once = [&[n], each].concat();
     ensure!(
         shape == wanted || (part == 0 && shape == once),
-        "{}: the array must be {wanted:?}, the test images at five severities, got {shape:?}",
-        path.display()
+        "{shown}: the array must be {wanted:?}, the test images at five severities, got {shape:?}"
     );
     let wide = kind.contains("i8") && each.is_empty();
     ensure!(
         (kind.contains("u1") || wide) && header.order() == npyz::Order::C,
-        "{}: the array must hold bytes, rows first, got {kind}",
-        path.display()
+        "{shown}: the array must hold bytes, rows first, got {kind}"
     );
     let size = n * each.iter().product::<usize>() * if wide { 8 } else { 1 };
-    file.seek(SeekFrom::Current((part * size) as i64))
+    let mut content = file.parts();
+    content
+        .seek(SeekFrom::Current((part * size) as i64))
         .map_err(failed)?;
-    let mut bytes = vec![0; size];
-    file.read_exact(&mut bytes).map_err(failed)?;
+    let mut bytes = Vec::new();
+    content
+        .take(size as u64)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    ensure!(bytes.len() == size, "{shown}: the file ends too early");
     // Labels of eight bytes, the lowest first.
     Ok(match wide {
         true => bytes.into_iter().step_by(8).collect(),
         false => bytes,
     })
+}
+
+/// What the file says of its array; the file is then at its entries.
+fn read_header(file: &files::File) -> std::io::Result<npyz::NpyHeader> {
+    /// In bytes; those of published arrays have 128.
+    const LONGEST: u64 = 1 << 16;
+    let mut content = file.parts();
+    let mut beginning = Vec::new();
+    content.take(LONGEST).read_to_end(&mut beginning)?;
+    let mut rest = beginning.as_slice();
+    let header = npyz::NpyHeader::from_reader(&mut rest)?;
+    let length = beginning.len() - rest.len();
+    content.seek(SeekFrom::Start(length as u64))?;
+    Ok(header)
 }
 
 struct Rows {
@@ -281,8 +291,8 @@ mod tests {
             let other = Image::from_fn(10, 8, |_, _| [corrupted; 3]).unwrap();
             write(root, &format!("c/weather/fog/2/{file}.png"), &other);
         }
-        let folder = root.join("data").display().to_string();
-        Dataset::open(&folder, &DatasetOptions::default(), &|_| Ok(())).unwrap()
+        let folder = Folder::open(&root.join("data")).unwrap();
+        Dataset::open(&folder, &DatasetOptions::default(), None).unwrap()
     }
 
     #[test]
@@ -291,8 +301,8 @@ mod tests {
         let data = photographs(root.path());
         let test = data.test.take(2).unwrap();
         let open = |severity| {
-            let folder = root.path().join("c");
-            data.stored_corruption(&test, &folder, Corruption::Fog, severity, &|_| Ok(()))
+            let folder = Folder::open(&root.path().join("c"))?;
+            data.stored_corruption(&test, &folder, Corruption::Fog, severity)
         };
         let foggy = open(2).unwrap();
         assert_eq!(foggy.labels(), test.labels());
@@ -310,10 +320,8 @@ mod tests {
         fs::remove_file(root.path().join("c/weather/fog/2/b/7.png")).unwrap();
         write(root.path(), "c/weather/fog/2/b/8.png", &pattern(10, 8));
         assert!(refused(open(2)).contains("there is no image for"));
-        let snow =
-            data.stored_corruption(&test, &root.path().join("c"), Corruption::Snow, 1, &|_| {
-                Ok(())
-            });
+        let folder = Folder::open(&root.path().join("c")).unwrap();
+        let snow = data.stored_corruption(&test, &folder, Corruption::Snow, 1);
         assert!(refused(snow).contains("nor a file `snow.npy`"));
     }
 
@@ -328,10 +336,9 @@ mod tests {
                 &pattern(9, 8),
             );
         }
-        let folder = root.path().join("c");
-        let foggy = data
-            .stored_corruption(&data.test, &folder, Corruption::Fog, 2, &|_| Ok(()))
-            .unwrap();
+        let folder = Folder::open(&root.path().join("c")).unwrap();
+        let foggy = data.stored_corruption(&data.test, &folder, Corruption::Fog, 2);
+        let foggy = foggy.unwrap();
         let error = foggy.image(0).unwrap_err().to_string();
         assert!(error.contains("are 10 x 8, got 9 x 8"), "{error}");
     }
@@ -362,15 +369,8 @@ mod tests {
         npy(&labels, "|u1", &[10], &[1, 0].repeat(5));
         let open = |severity| {
             let classes = ["a".to_owned(), "b".to_owned()];
-            let allowed: MayRead = &|_| Ok(());
-            stored(
-                &split,
-                &classes,
-                root.path(),
-                Corruption::Fog,
-                severity,
-                allowed,
-            )
+            let folder = Folder::open(root.path())?;
+            stored(&split, &classes, &folder, Corruption::Fog, severity)
         };
         let third = open(3).unwrap();
         assert_eq!(third.image(0).unwrap().pixels(), [4; 90]);

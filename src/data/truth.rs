@@ -5,8 +5,7 @@
 //! lists of a class for each image by its number (`imagenet_2012_validation_synset_labels.txt`),
 //! and `val.txt` (`ILSVRC2012_val_00000001.JPEG 65`, places among the sorted classes).
 
-use super::MayRead;
-use super::folder::entries;
+use crate::files::{Folder, Kind, LARGEST_TEXT};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
@@ -35,48 +34,52 @@ impl fmt::Display for Class {
     }
 }
 
-/// The images directly in `root/val` with their classes, if a file beside them or in `root` tells
+/// The images directly in `val` below `root` with their classes, if a file beside them or in `root` tells
 /// these.
 ///
 /// # Errors
 /// `Invalid` for a file that cannot be read so, and for an image that it does not name.
-pub(super) fn flat(root: &Path, may_read: MayRead) -> Result<Option<Vec<(PathBuf, Class)>>> {
-    let val = root.join("val");
-    if !val.is_dir() {
+pub(super) fn flat(root: &Folder) -> Result<Option<Vec<(PathBuf, Class)>>> {
+    let val = Path::new("val");
+    if !root.has_folder(val)? {
         return Ok(None);
     }
-    let find = |name: &str| {
-        let places = [root.join(name), val.join(name)];
-        places.into_iter().find(|path| path.is_file())
+    let find = |name: &str| -> Result<Option<PathBuf>> {
+        for path in [PathBuf::from(name), val.join(name)] {
+            if root.has_file(&path)? {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
     };
-    let (path, read): (_, fn(&str) -> Result<Truth>) = if let Some(path) = find(SOLUTION) {
+    let (path, read): (_, fn(&str) -> Result<Truth>) = if let Some(path) = find(SOLUTION)? {
         (path, solution)
-    } else if let Some(path) = find(SYNSETS) {
+    } else if let Some(path) = find(SYNSETS)? {
         (path, synsets)
-    } else if let Some(path) = find(PLACES) {
+    } else if let Some(path) = find(PLACES)? {
         (path, places)
     } else {
         ensure!(
-            find(NUMBERS).is_none(),
+            find(NUMBERS)?.is_none(),
             "{}: the classes in {NUMBERS} are numbered in an order of their own; put {SOLUTION} \
                  (Kaggle), {SYNSETS} or {PLACES} beside it",
-            root.display()
+            root.shown("").display()
         );
         return Ok(None);
     };
-    may_read(&path)?;
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
-    let truth = read(&text).map_err(|error| error.context(path.display()))?;
+    let text = root.file(&path)?.text(LARGEST_TEXT)?;
+    let shown = root.shown(&path);
+    let truth = read(&text).map_err(|error| error.context(shown.display()))?;
     let mut images = Vec::new();
-    for (image, is_folder) in entries(&val, may_read)? {
-        if is_folder || !is_image(&image) {
+    for (image, kind) in root.entries(val)? {
+        if kind == Kind::Folder || !is_image(&image) {
             continue;
         }
         let Some(class) = truth.class(&image) else {
             bail!(
                 "{}: {} does not say its class",
-                image.display(),
-                path.display()
+                root.shown(image).display(),
+                shown.display()
             );
         };
         images.push((image, class));

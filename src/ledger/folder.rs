@@ -1,10 +1,8 @@
 //! Where the ledgers of a run lie: `ledger/<model>/<condition>.parquet`.
 
 use super::rows::Ledger;
-use crate::files::plain_name;
-use crate::{Error, Result};
-use std::fs;
-use std::io::ErrorKind;
+use crate::Result;
+use crate::files::{Folder, Kind, plain_name};
 use std::path::{Path, PathBuf};
 
 /// Below the run's folder.
@@ -16,50 +14,34 @@ pub fn path_in(run: &Path, model: &str, condition: &str) -> PathBuf {
     run.join(FOLDER).join(plain_name(model)).join(file)
 }
 
-/// All ledgers of the run in `run`, by model and condition; none where it kept none. `may_read`
-/// is asked about each file.
+/// All ledgers of the run in `run`, by model and condition; none where it kept none.
 ///
 /// # Errors
 /// `Invalid` with the path for a folder that cannot be read or a ledger that is damaged.
-pub fn read_all(run: &Path, may_read: &dyn Fn(&Path) -> Result<()>) -> Result<Vec<Ledger>> {
-    let ledgers = files(run)?.into_iter().map(|file| {
-        may_read(&file)?;
-        Ledger::read(&file)
-    });
-    ledgers.collect()
+pub fn read_all(run: &Folder) -> Result<Vec<Ledger>> {
+    let files = files(run)?.into_iter();
+    files.map(|file| Ledger::read(&run.file(file)?)).collect()
 }
 
-/// The files of all ledgers of the run in `run`, by model and condition; for those who read
+/// The files of all ledgers in `run`, by model and condition, as paths beneath it; for those who read
 /// one after the other, because all together may not fit into memory.
 ///
 /// # Errors
 /// `Invalid` with the path for a folder that cannot be read.
-pub fn files(run: &Path) -> Result<Vec<PathBuf>> {
+pub fn files(run: &Folder) -> Result<Vec<PathBuf>> {
+    if !run.has_folder(FOLDER)? {
+        return Ok(Vec::new());
+    }
     let mut files = Vec::new();
-    for folder in entries(&run.join(FOLDER))? {
-        if folder.is_dir() {
-            files.extend(entries(&folder)?);
+    for (model, kind) in run.entries(FOLDER)? {
+        if kind == Kind::Folder {
+            files.extend(run.entries(&model)?);
         }
     }
-    files.retain(|file| file.extension().is_some_and(|it| it == "parquet"));
-    Ok(files)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error| Error::io(folder, &error);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
-    };
-    let paths = entries.map(|entry| Ok(entry.map_err(failed)?.path()));
-    let mut paths = paths.collect::<Result<Vec<_>>>()?;
-    // Temporary files of a run under way begin with a dot.
-    paths.retain(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        !name.starts_with('.')
+    files.retain(|(file, kind)| {
+        *kind == Kind::File && file.extension().is_some_and(|it| it == "parquet")
     });
-    paths.sort();
-    Ok(paths)
+    Ok(files.into_iter().map(|(file, _)| file).collect())
 }
 
 #[cfg(test)]

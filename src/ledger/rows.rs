@@ -1,10 +1,11 @@
 use super::about::About;
 use super::file;
-use crate::files::write_whole;
+use crate::files::{File, write_whole};
+use crate::memory;
 use crate::metrics::Evaluation;
 use crate::{Error, Result};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -80,8 +81,8 @@ impl Ledger {
     ///
     /// # Errors
     /// `Invalid` with the path for a file that is missing, no ledger, or damaged.
-    pub fn read(file: &Path) -> Result<Self> {
-        let bytes = std::fs::read(file).map_err(|error| Error::io(file, &error))?;
+    pub fn read(file: &File) -> Result<Self> {
+        let bytes = file.read(memory::most_of_a_file())?;
         let read = || {
             let (about, rows) = file::decode(bytes)?;
             let mut ledger = Ledger::new(about, None)?;
@@ -89,7 +90,7 @@ impl Ledger {
             ledger.behind = false;
             Ok(ledger)
         };
-        read().map_err(|error: Error| error.context(file.display()))
+        read().map_err(|error: Error| error.context(file.shown().display()))
     }
 
     /// From now on what is added goes to `file`, too.
@@ -251,7 +252,8 @@ pub(super) mod tests {
         // As an error in a script does.
         drop(ledger);
 
-        let mut earlier = Ledger::read(&path).unwrap();
+        let read = || Ledger::read(&File::open(&path).unwrap());
+        let mut earlier = read().unwrap();
         assert_eq!(earlier.about(), &about(10));
         assert_eq!(earlier.rows(), (0..7).map(row).collect::<Vec<_>>());
         assert_eq!(earlier.evaluation(), &counts);
@@ -260,7 +262,7 @@ pub(super) mod tests {
         assert!(ledger.has(6) && !ledger.has(7) && !ledger.is_complete());
         ledger.add(vec![row(9), row(7), row(8)]).unwrap();
         ledger.write().unwrap();
-        assert!(ledger.is_complete() && Ledger::read(&path).unwrap().is_complete());
+        assert!(ledger.is_complete() && read().unwrap().is_complete());
     }
 
     #[test]
@@ -292,7 +294,7 @@ pub(super) mod tests {
         let bytes = std::fs::read(&path).unwrap();
         let read = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
-            Ledger::read(&path)
+            Ledger::read(&File::open(&path).unwrap())
         };
         for at in 0..bytes.len() {
             let mut bytes = bytes.clone();

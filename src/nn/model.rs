@@ -4,10 +4,10 @@ use super::normalize::Normalize;
 use super::room::Room;
 use super::watch::Watch;
 use super::weights::{self, Head, LoadReport};
+use crate::files::File;
 use crate::torch::{self, Device, Dtype, Precision, Stamp, Tensor, no_grad};
 use crate::{Result, profile};
 use std::cell::{Cell, RefCell};
-use std::path::Path;
 use std::rc::Rc;
 
 /// A network as a classifier of images: from pixels in [0, 1], `[n, c, h, w]`, to logits
@@ -323,9 +323,10 @@ impl Model {
     ///
     /// # Errors
     /// `Invalid` naming the entries that are missing, unexpected or mis-shaped.
-    pub fn load(&self, path: &Path, head: Head) -> Result<LoadReport> {
-        let file = torch::safetensors::load(path)?;
-        weights::load(&self.entries(), file, head).map_err(|error| error.context(path.display()))
+    pub fn load(&self, file: &File, head: Head) -> Result<LoadReport> {
+        let entries = torch::safetensors::load(file)?;
+        weights::load(&self.entries(), entries, head)
+            .map_err(|error| error.context(file.shown().display()))
     }
 
     /// The bytes of a safetensors file with every parameter and buffer.

@@ -4,6 +4,7 @@ use super::measure::{self, Memory};
 use super::save::{self, Replay};
 use super::session::{Outcome, Session};
 use super::who;
+use crate::files::Right;
 use crate::nn::Model;
 use crate::report::precise_duration;
 use crate::script::names::did_you_mean;
@@ -141,10 +142,7 @@ fn write(session: &Session, path: &str) -> String {
         weights,
         literal: &|name| literal(&session.value(name)?),
     });
-    let put = |path: &str, bytes: &[u8]| {
-        let real = session.host().writable(path)?;
-        crate::files::write_whole(&real, bytes)
-    };
+    let put = |path: &str, bytes: &[u8]| session.host().target(path)?.write(bytes);
     let weights = files
         .iter()
         .try_for_each(|(path, model)| put(path, &model.to_safetensors()?));
@@ -167,6 +165,13 @@ fn head(session: &Session) -> String {
     }
     if let Some(device) = &settings.device {
         words += &format!(" --device {device}");
+    }
+    for (right, path) in session.host().granted() {
+        let flag = match right {
+            Right::Read => "--allow-read",
+            Right::Write => "--allow-write",
+        };
+        words += &format!(" {flag} {}", path.display());
     }
     // The session's own folder comes last, without having been named.
     for (flag, paths) in [

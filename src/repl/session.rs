@@ -256,7 +256,8 @@ impl Session {
     pub fn load(&mut self, path: &Path) -> Outcome {
         let text = match self
             .host
-            .reading(&path.display().to_string(), script::read_script)
+            .file(path)
+            .and_then(|file| script::read_script(&file))
         {
             Ok(text) => text,
             Err(error) => return Outcome::Failed(format!("error: {error}\n")),

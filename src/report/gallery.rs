@@ -82,6 +82,7 @@ pub fn write_gallery(
 mod tests {
     use super::*;
     use crate::data::read_image;
+    use crate::files::File;
 
     #[test]
     fn what_was_turned_comes_first() -> Result<()> {
@@ -101,7 +102,7 @@ mod tests {
         let shown: Vec<usize> = gallery.examples.iter().map(|it| it.example).collect();
         assert_eq!(shown, [7, 9, 4]);
         assert!((gallery.magnified - 5.0).abs() < 1e-9);
-        let change = read_image(&folder.path().join("9-perturbation.png"))?;
+        let change = read_image(&File::open(&folder.path().join("9-perturbation.png"))?)?;
         assert!(change.pixels().iter().all(|&it| it == 255));
         assert!(folder.path().join("4-clean.png").exists());
         Ok(())

@@ -1,6 +1,7 @@
 //! The ledgers of a run.
 
 use crate::Result;
+use crate::files::File;
 use crate::ledger::{self, About, Ledger};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ impl Ledgers {
         let mut remark = None;
         let mut ledger = None;
         if self.resumed && before.is_none() && path.exists() {
-            match Ledger::read(&path) {
+            match File::open(&path).and_then(|file| Ledger::read(&file)) {
                 Ok(mut earlier) if *earlier.about() == about => {
                     if !earlier.is_complete() {
                         let (done, all) = (earlier.len(), about.images);
@@ -145,7 +146,8 @@ mod tests {
         new.write().unwrap();
         drop(old);
         let path = ledger::path_in(folder.path(), "m", "clean");
-        assert_eq!(Ledger::read(&path).unwrap().len(), 2);
+        let file = File::open(&path).unwrap();
+        assert_eq!(Ledger::read(&file).unwrap().len(), 2);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::host::Host;
 use crate::nn::Model;
 use crate::train::Sgd;
-use crate::{Result, files, torch};
+use crate::{Result, torch};
 use std::rc::Rc;
 
 /// A model that is being trained, and its optimizer.
@@ -26,7 +26,7 @@ pub(super) fn write(host: &Host, trainings: &[Training]) -> Result<Vec<String>> 
         let momentum = torch::safetensors::to_bytes(&optimizer.state_dict())?;
         for (what, bytes) in [("model", model.to_safetensors()?), ("optimizer", momentum)] {
             let file = format!("{name}.stopped.{what}.safetensors");
-            files::write_whole(&host.writable(&file)?, &bytes)?;
+            host.target(&file)?.write(&bytes)?;
             written.push(file);
         }
     }

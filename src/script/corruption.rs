@@ -10,7 +10,6 @@ use crate::torch::Tensor;
 use rhai::plugin::*;
 use rhai::{Array, Map};
 use serde::Deserialize;
-use std::path::Path;
 
 pub fn module() -> Module {
     rhai::exported_module!(functions)
@@ -52,9 +51,7 @@ pub(super) fn corrupting(
     let seed = options.seed.unwrap_or(host.seed());
     let frost = match options.frost {
         None => Frost::generated(seed),
-        Some(folder) => host.reading(&folder, |real| {
-            Frost::from_folder(real, &|path| host.check_read(path))
-        })?,
+        Some(folder) => Frost::from_folder(&host.folder(&folder)?)?,
     };
     Corrupting::new(
         name.parse::<Corruption>()?,
@@ -203,8 +200,7 @@ pub mod functions {
         };
         let host = Host::of(&context);
         let which = (name.parse()?, data::severity(severity)?);
-        let may_read = |path: &Path| host.check_read(path);
-        Ok(host.reading(&folder, |real| split.stored(real, which, &may_read))?)
+        Ok(split.stored(&host.folder(&folder)?, which)?)
     }
 
     /// Errors under corruptions, the 15 of ImageNet-C or some of them, as a map: `mce`,

@@ -3,8 +3,9 @@
 use super::host::Host;
 use super::{RhaiResultOf, options};
 use crate::Result;
-use crate::data::{self, BatchOptions, Cache, Corrupting, Corruption, DatasetOptions, MayRead};
+use crate::data::{self, BatchOptions, Cache, Corrupting, Corruption, DatasetOptions};
 use crate::estimate::{Length, Loop, Probe};
+use crate::files::Folder;
 use crate::torch::Tensor;
 use rhai::plugin::*;
 use rhai::{Array, Map};
@@ -53,12 +54,11 @@ impl Split {
     /// The images that a folder has for these under a corruption.
     pub fn stored(
         self,
-        folder: &Path,
+        folder: &Folder,
         (corruption, severity): (Corruption, u8),
-        may_read: MayRead,
     ) -> Result<Split> {
         let set = &self.set;
-        let images = set.stored_corruption(&self.images, folder, corruption, severity, may_read)?;
+        let images = set.stored_corruption(&self.images, folder, corruption, severity)?;
         Ok(Split { images, ..self })
     }
 }
@@ -244,13 +244,10 @@ impl fmt::Display for Batch {
 }
 
 fn cached(host: &Host, set: data::Dataset, folder: &Path) -> Result<data::Dataset> {
-    let real = host.lasting(folder)?;
     let mut shown = None;
     let mut last = 0;
     let set = set.cached(Cache {
-        folder: &real,
-        may_read: &|path| host.check_read(path),
-        may_write: &|| host.check_write(&real),
+        folder: &host.lasting(folder)?,
         progress: &mut |done, all| {
             let begin = || {
                 host.screen()
@@ -332,25 +329,20 @@ pub mod functions {
                 options.remove(limit);
             }
         }
-        if let Some(real) = options.get("real").filter(|it| it.is_string()) {
-            let path = host.readable(real.to_string())?;
-            options.insert("real".into(), path.display().to_string().into());
-        }
         let own_seed = options.contains_key("seed");
         let mut options: DatasetOptions = options::read("dataset", options)?;
         if !own_seed {
             options.seed = host.seed();
         }
-        let may_read = |path: &Path| host.check_read(path);
-        let open = |place: &str| data::Dataset::open(place, &options, &may_read);
+        let real = options.real.as_ref().map(|path| host.file(path));
+        let real = real.transpose()?;
         let mut set = match name_or_path {
-            "shapes" => open(name_or_path)?,
-            path => host.reading(path, |real| open(&real.display().to_string()))?,
+            data::SHAPES => data::Dataset::shapes(&options, real.as_ref())?,
+            path => data::Dataset::open(&host.folder(path)?, &options, real.as_ref())?,
         };
         if let Some(folder) = &options.cache {
             set = cached(&host, set, folder)?;
         }
-        set.name = name_or_path.to_owned();
         Ok(Dataset(Rc::new(set)))
     }
 

@@ -10,7 +10,7 @@ use crate::diagnose::{self, Images, Options, Suspect};
 use crate::nn::Model;
 use crate::report::{diagnosis_page, diagnosis_table, write_diagnosis};
 use crate::torch::{Device, Dtype, Tensor};
-use crate::{Error, Result, files};
+use crate::{Error, Result};
 use rhai::plugin::*;
 use rhai::{Array, FnPtr, Map};
 use std::rc::Rc;
@@ -321,8 +321,7 @@ pub mod functions {
                 .into());
             }
         };
-        let real = Host::of(&context).writable(path)?;
-        Ok(files::write_whole(&real, text.as_bytes())?)
+        Ok(Host::of(&context).target(path)?.write(text.as_bytes())?)
     }
 
     /// The diagnosis as a table: a line for each check, and the reasons.

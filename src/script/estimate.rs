@@ -20,22 +20,22 @@ pub(super) struct Probing {
 }
 
 impl Probing {
-    /// A place in the run folder for what a run would write to `real`.
-    pub fn place_for(&self, real: PathBuf, run: &Path) -> Result<PathBuf> {
+    /// The place in the run folder for what a run would write to `real`, if that lies elsewhere.
+    pub fn place_for(&self, real: &Path, run: &Path) -> Result<Option<PathBuf>> {
         if real.starts_with(run) {
-            return Ok(real);
+            return Ok(None);
         }
         let mut moved = self.moved.borrow_mut();
         let folder = run.join(format!("elsewhere-{}", moved.len()));
-        let place = match moved.get(&real) {
+        let place = match moved.get(real) {
             Some(place) => place.clone(),
             None => {
                 std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, &error))?;
                 folder.join(real.file_name().unwrap_or_default())
             }
         };
-        moved.insert(real, place.clone());
-        Ok(place)
+        moved.insert(real.to_owned(), place.clone());
+        Ok(Some(place))
     }
 
     /// Where the probe wrote what a run would have written to `real`.

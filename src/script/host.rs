@@ -10,6 +10,7 @@ use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
 use crate::estimate::Probe;
+use crate::files::{Access, File, Folder, LARGEST_TEXT, LastingFolder, Right, Target};
 use crate::ledger::{About, Ledger};
 use crate::report::Screen;
 use crate::run::{self, Manifest, Record};
@@ -173,23 +174,36 @@ impl Host {
         self.recording(|record| record.set_parameters(as_json(values)))
     }
 
-    /// The real path of a file or folder that the script may read.
-    pub fn readable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+    /// Opens a file that the script may read.
+    pub fn file(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
-        if let Some(probing) = &*self.0.probing.borrow() {
-            let real = self.0.permissions.writable(path);
-            if let Some(place) = real.ok().and_then(|real| probing.moved(&real)) {
-                return Ok(place);
-            }
+        if let Some(probing) = &*self.0.probing.borrow()
+            && let Some(place) = self.moved(probing, path)
+        {
+            return File::open(&place);
         }
-        self.0.permissions.readable(path)
+        self.0.permissions.file(path)
     }
 
-    /// What `read` makes of the real path of `path`, if the script may read it; errors show
-    /// the path as it was given.
-    pub fn reading<T>(&self, path: &str, read: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-        let real = self.readable(path)?;
-        read(&real).map_err(|error| error.with_path_as(&real, path))
+    /// Where the probe wrote what a run would have written to `path`.
+    fn moved(&self, probing: &Probing, path: &Path) -> Option<PathBuf> {
+        let target = self.0.permissions.target(path).ok()?;
+        probing.moved(target.real())
+    }
+
+    /// Opens a folder that the script may read.
+    pub fn folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
+        self.0.permissions.folder(path.as_ref())
+    }
+
+    /// What was read and written so far.
+    pub fn accesses(&self) -> Vec<Access> {
+        self.0.permissions.accesses()
+    }
+
+    /// What a person allowed when asked.
+    pub fn granted(&self) -> Vec<(Right, PathBuf)> {
+        self.0.permissions.granted()
     }
 
     /// Opens a file or folder for reading, because the user says so.
@@ -202,31 +216,23 @@ impl Host {
         self.0.permissions.allow_write(path)
     }
 
-    /// Refuses a file or folder whose real path the script may not read.
-    pub fn check_read(&self, path: &Path) -> Result<()> {
-        self.0.permissions.check_read(path)
-    }
-
-    /// The real path at which the script may create or replace a file or folder. A relative
-    /// path lies in the run folder.
-    pub fn writable(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
-        let real = self.0.permissions.writable(path.as_ref())?;
-        self.recording(|record| record.check_free(&real))?;
+    /// Where the script may create or replace a file. A relative path lies in the run folder.
+    pub fn target(&self, path: impl AsRef<Path>) -> Result<Target> {
+        let target = self.0.permissions.target(path.as_ref())?;
+        self.recording(|record| record.check_free(target.real()))?;
         match (&*self.0.probing.borrow(), self.run_folder()) {
-            (Some(probing), Some(run)) => probing.place_for(real, &run),
-            _ => Ok(real),
+            (Some(probing), Some(run)) => match probing.place_for(target.real(), &run)? {
+                Some(moved) => self.0.permissions.target(&moved),
+                None => Ok(target),
+            },
+            _ => Ok(target),
         }
     }
 
-    /// The real path of a folder, perhaps a new one, that outlives the run, if the script may read
-    /// or write it. A relative path lies in the current folder.
-    pub fn lasting(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+    /// A folder, perhaps a new one, that outlives the run, if the script may read or write it. A
+    /// relative path lies in the current folder.
+    pub fn lasting(&self, path: impl AsRef<Path>) -> Result<LastingFolder> {
         self.0.permissions.lasting(path.as_ref())
-    }
-
-    /// Refuses a real path that the script may not write to.
-    pub fn check_write(&self, real: &Path) -> Result<()> {
-        self.0.permissions.check_write(real)
     }
 
     /// The folder that the run writes into, if it has one yet.
@@ -429,8 +435,6 @@ fn to_stdout(text: &str) {
 }
 
 /// Reads a script, which must be text.
-pub fn read_script(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
-    String::from_utf8(bytes)
-        .map_err(|_| Error::invalid(format!("{}: a script must be UTF-8 text", path.display())))
+pub fn read_script(file: &File) -> Result<String> {
+    file.text(LARGEST_TEXT)
 }

@@ -211,9 +211,7 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn ledgers(context: NativeCallContext, run: &str) -> RhaiResultOf<Array> {
         let host = Host::of(&context);
-        let found = host.reading(run, |real| {
-            ledger::read_all(real, &|path| host.check_read(path))
-        })?;
+        let found = ledger::read_all(&host.folder(run)?)?;
         Ok(found
             .into_iter()
             .map(|it| Dynamic::from(Ledger::of(it)))

@@ -3,6 +3,7 @@
 //! Bindings only translate. They report errors with `?`: a domain's `Error` becomes a Rhai
 //! error, to which Rhai adds the position of the call.
 
+mod ask;
 mod attack;
 pub mod callback;
 mod check;
@@ -57,6 +58,7 @@ pub use sources::{Place, Source};
 pub use test::{Outcome, test};
 
 use crate::Result;
+use crate::files::File;
 use rhai::{AST, Engine, EvalAltResult};
 use std::path::{Path, PathBuf};
 
@@ -111,7 +113,7 @@ pub fn padded(host: &Host, name: &str, path: Option<PathBuf>, text: String) -> R
 
 /// Compiles the script at `path`.
 pub fn compile_file(host: &Host, engine: &Engine, path: &Path) -> RhaiResultOf<AST> {
-    let text = host::read_script(path)?;
+    let text = host::read_script(&File::open(path)?)?;
     let real = path.canonicalize().ok();
     compile(host, engine, &path.display().to_string(), real, text)
 }

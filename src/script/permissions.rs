@@ -1,19 +1,21 @@
-//! A script is a guest: what it may read and write is decided here, in one place.
+//! A script is a guest: what it may read and write is decided here, and all its files are opened
+//! through the gate that this sets up.
 //!
 //! It reads its own folder, its run folder and what the command line names; it writes into
 //! its run folder. All checks are made on real paths, with links and `..` resolved.
 
+use super::ask;
 use super::host::Settings;
+use crate::files::{Access, File, Folder, Gate, LastingFolder, Right, Target};
 use crate::{Error, Result};
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 pub(super) struct Permissions {
+    gate: Gate,
     /// The script's folder; where there is no script, the current one.
     home: PathBuf,
-    read: RefCell<Vec<PathBuf>>,
-    write: RefCell<Vec<PathBuf>>,
     interactive: bool,
     /// What was handed over with --set, as it was written.
     given: Vec<OsString>,
@@ -37,15 +39,17 @@ impl Permissions {
                 .iter()
                 .flat_map(|(_, value)| whole_and_parts(value))
         };
-        let paths = given().filter_map(|value| real(Path::new(value)).ok());
         let permissions = Permissions {
-            read: RefCell::new(std::iter::once(home.clone()).chain(paths).collect()),
-            home,
-            write: RefCell::default(),
+            gate: ask::gate(settings.interactive),
             interactive: settings.interactive,
             given: given().map(OsString::from).collect(),
             run: RefCell::default(),
+            home,
         };
+        permissions.allow_read(&permissions.home)?;
+        for path in given().map(Path::new).filter(|path| real(path).is_ok()) {
+            permissions.allow_read(path)?;
+        }
         for path in &settings.allow_read {
             let allowed = permissions.allow_read(path);
             allowed.map_err(|error| error.context("--allow-read"))?;
@@ -58,22 +62,21 @@ impl Permissions {
     }
 
     pub fn allow_read(&self, path: &Path) -> Result<()> {
-        self.read.borrow_mut().push(real(path)?);
-        Ok(())
+        self.gate.allow(Right::Read, path)
     }
 
     pub fn allow_write(&self, path: &Path) -> Result<()> {
-        self.write.borrow_mut().push(real_or_new(path)?);
-        Ok(())
+        self.gate.allow(Right::Write, path)
     }
 
-    /// What the user can do about a refusal.
-    fn advice(&self, right: &str, path: &Path) -> String {
-        let path = path.display();
-        match self.interactive {
-            true => format!("`:{right} {path}` allows it"),
-            false => format!("start it with --{right} {path} if it should"),
-        }
+    /// What a person allowed when asked.
+    pub fn granted(&self) -> Vec<(Right, PathBuf)> {
+        self.gate.granted()
+    }
+
+    /// What was read and written so far.
+    pub fn accesses(&self) -> Vec<Access> {
+        self.gate.accesses()
     }
 
     pub fn run_folder(&self) -> Option<PathBuf> {
@@ -95,122 +98,56 @@ impl Permissions {
             }
             (None, None) => new_folder_beneath(Path::new("runs"), settings.script.as_deref())?,
         };
-        let folder = real(&folder)?;
+        self.set_run_folder(&folder)
+    }
+
+    fn set_run_folder(&self, folder: &Path) -> Result<PathBuf> {
+        let folder = real(folder)?;
+        self.allow_write(&folder)?;
         *self.run.borrow_mut() = Some(folder.clone());
         Ok(folder)
     }
 
-    /// The real path of `path` if it exists and may be read. A relative path is looked for in
-    /// the run folder (what a script wrote it can read back), then in the current folder, then
-    /// in the script's. One that was handed over with --set is the user's: the current folder
-    /// comes first, whatever the script has written.
-    pub fn readable(&self, path: &Path) -> Result<PathBuf> {
-        check_text(path)?;
+    /// Opens a file that may be read. A relative path is looked for in the run folder (what a
+    /// script wrote it can read back), then in the current folder, then in the script's. One that
+    /// was handed over with --set is the user's: the current folder comes first, whatever the
+    /// script has written.
+    pub fn file(&self, path: &Path) -> Result<File> {
+        self.gate.file(path, &self.places(path))
+    }
+
+    /// Opens a folder that may be read, which is looked for as a file is.
+    pub fn folder(&self, path: &Path) -> Result<Folder> {
+        self.gate.folder(path, &self.places(path))
+    }
+
+    fn places(&self, path: &Path) -> Vec<PathBuf> {
         let run = self.run_folder();
         let mut bases = [run.as_deref(), Some(Path::new("")), Some(&self.home)];
         if self.given.iter().any(|text| text == path.as_os_str()) {
             bases.swap(0, 1);
         }
-        let found: Vec<_> = bases
-            .into_iter()
-            .flatten()
-            .filter_map(|base| real(&base.join(path)).ok())
-            .collect();
-        if let Some(allowed) = found.iter().find(|real| self.may_read(real)) {
-            regular(path, allowed)?;
-            return Ok(allowed.clone());
-        }
-        match found.first() {
-            Some(_) => bail!(
-                "{}: the script may not read this; {}",
-                path.display(),
-                self.advice("allow-read", path)
-            ),
-            None => bail!("{}: there is no such file or folder", path.display()),
-        }
+        let places = bases.into_iter().flatten().map(|base| base.join(path));
+        places.collect()
     }
 
-    /// Refuses what lies outside of all that may be read once links are followed: a data set
-    /// in a folder that may be read can hold links to anywhere.
-    pub fn check_read(&self, path: &Path) -> Result<()> {
-        let real = real(path)?;
-        let folder = match real.is_dir() {
-            true => &real,
-            false => real.parent().unwrap_or(&real),
-        };
-        ensure!(
-            self.may_read(&real),
-            "{}: this leads to {}, which the script may not read; {}",
-            path.display(),
-            real.display(),
-            self.advice("allow-read", folder)
-        );
-        regular(path, &real)
-    }
-
-    /// The real path at which the script may create or replace `path`.
-    pub fn writable(&self, path: &Path) -> Result<PathBuf> {
-        check_text(path)?;
-        ensure!(
-            path.file_name().is_some(),
-            "{}: a file needs a name",
-            path.display()
-        );
+    /// Where the script may create or replace `path`, relative to its run folder.
+    pub fn target(&self, path: &Path) -> Result<Target> {
         let full = match self.run_folder() {
             Some(run) => run.join(path),
             None => path.to_owned(),
         };
-        let target = real_or_new(&full)?;
-        if self.may_write(&target) {
-            regular(path, &target)?;
-            return Ok(target);
-        }
-        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-        bail!(
-            "{}: the script may write only into {}; {}",
-            path.display(),
-            match self.interactive {
-                true => "the folder that the session was started in",
-                false => "its run folder",
-            },
-            self.advice("allow-write", folder.unwrap_or(Path::new(".")))
-        )
+        let where_to = match self.interactive {
+            true => "the folder that the session was started in",
+            false => "its run folder",
+        };
+        self.gate.target(path, &full, where_to)
     }
 
-    /// The real path of a folder that outlives the run, not of one in the run folder: a relative
-    /// path starts in the current folder. It may be new where the script may write.
-    pub fn lasting(&self, path: &Path) -> Result<PathBuf> {
-        check_text(path)?;
-        let real = real_or_new(path)?;
-        if !(real.exists() && self.may_read(&real)) {
-            self.check_write(&real)?;
-        }
-        regular(path, &real)?;
-        Ok(real)
-    }
-
-    /// Refuses what lies outside of all that may be written to.
-    pub fn check_write(&self, real: &Path) -> Result<()> {
-        ensure!(
-            self.may_write(real),
-            "{}: the script may not write here; {}",
-            real.display(),
-            self.advice("allow-write", real)
-        );
-        Ok(())
-    }
-
-    fn may_read(&self, real: &Path) -> bool {
-        let read = self.read.borrow();
-        read.iter().any(|folder| real.starts_with(folder)) || self.may_write(real)
-    }
-
-    fn may_write(&self, real: &Path) -> bool {
-        let (run, write) = (self.run.borrow(), self.write.borrow());
-        write
-            .iter()
-            .chain(run.iter())
-            .any(|folder| real.starts_with(folder))
+    /// A folder that outlives the run, not one in the run folder: a relative path starts in the
+    /// current folder. It may be new where the script may write.
+    pub fn lasting(&self, path: &Path) -> Result<LastingFolder> {
+        self.gate.lasting(path)
     }
 }
 
@@ -223,54 +160,6 @@ fn whole_and_parts(value: &str) -> impl Iterator<Item = &str> {
 
 fn real(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| Error::io(path, &error))
-}
-
-/// The real path of something that may not exist yet. Folders on the way that do not exist
-/// are kept by name, so they must not contain `..`; a link that leads nowhere is refused,
-/// because writing to it would create what it points to.
-fn real_or_new(path: &Path) -> Result<PathBuf> {
-    if let Ok(real) = path.canonicalize() {
-        return Ok(real);
-    }
-    ensure!(
-        path.symlink_metadata().is_err(),
-        "{}: this is a link that leads nowhere",
-        path.display()
-    );
-    let Some(Component::Normal(name)) = path.components().next_back() else {
-        bail!(
-            "{}: a path to write to must not end in `..`",
-            path.display()
-        );
-    };
-    let parent = match path.parent() {
-        Some(parent) if parent != Path::new("") => real_or_new(parent)?,
-        _ => real(Path::new("."))?,
-    };
-    Ok(parent.join(name))
-}
-
-/// Devices, sockets and the kernel's own file systems are no data.
-fn regular(shown: &Path, real: &Path) -> Result<()> {
-    let special = ["/dev", "/proc", "/sys"]
-        .iter()
-        .any(|root| real.starts_with(root));
-    let kind = std::fs::metadata(real).map(|meta| meta.is_file() || meta.is_dir());
-    ensure!(
-        !special && kind.unwrap_or(true),
-        "{}: this must be an ordinary file or folder",
-        shown.display()
-    );
-    Ok(())
-}
-
-fn check_text(path: &Path) -> Result<()> {
-    ensure!(!path.as_os_str().is_empty(), "a path must not be empty");
-    ensure!(
-        !path.as_os_str().as_encoded_bytes().contains(&0),
-        "a path must not contain NUL"
-    );
-    Ok(())
 }
 
 /// `runs/<script>-<time>`, with `-2`, `-3` ... behind it where that exists: a run never
@@ -344,7 +233,7 @@ mod tests {
         };
         allow(&root, &mut settings);
         let permissions = Permissions::new(&settings).unwrap();
-        *permissions.run.borrow_mut() = Some(root.join("run"));
+        permissions.set_run_folder(&root.join("run")).unwrap();
         World {
             _root: temp,
             root,
@@ -358,8 +247,8 @@ mod tests {
             root, permissions, ..
         } = &world(|_, _| {});
         let read = |path: &str| {
-            permissions
-                .readable(Path::new(path))
+            let file = permissions.file(Path::new(path));
+            file.map(|it| it.real().to_owned())
                 .map_err(|e| e.to_string())
         };
         assert_eq!(read("data/a.txt").unwrap(), root.join("home/data/a.txt"));
@@ -370,7 +259,7 @@ mod tests {
             );
         }
         let absolute = root.join("secret/key");
-        assert!(permissions.readable(&absolute).is_err());
+        assert!(permissions.file(&absolute).is_err());
         assert!(read("data/b.txt").unwrap_err().contains("no such file"));
         assert!(read("").is_err());
         assert!(read("a\0b").is_err());
@@ -382,34 +271,26 @@ mod tests {
             root, permissions, ..
         } = &world(|_, settings| settings.interactive = true);
         let key = root.join("secret/key");
-        let refused = permissions.readable(&key).unwrap_err().to_string();
+        let refused = permissions.file(&key).unwrap_err().to_string();
         let command = format!("`:allow-read {}` allows it", key.display());
         assert!(refused.contains(&command), "{refused}");
         permissions.allow_read(&key).unwrap();
-        assert_eq!(permissions.readable(&key).unwrap(), key);
-        assert!(permissions.writable(&key).is_err());
+        assert_eq!(permissions.file(&key).unwrap().real(), key);
+        assert!(permissions.target(&key).is_err());
         permissions.allow_write(&root.join("secret")).unwrap();
-        assert_eq!(permissions.writable(&key).unwrap(), key);
+        assert_eq!(permissions.target(&key).unwrap().real(), key);
         assert!(permissions.allow_read(&root.join("nowhere")).is_err());
     }
 
     #[test]
     fn flags_and_parameters_open_more() {
         let flag = world(|root, settings| settings.allow_read.push(root.join("secret")));
-        assert!(
-            flag.permissions
-                .readable(&flag.root.join("secret/key"))
-                .is_ok()
-        );
+        assert!(flag.permissions.file(&flag.root.join("secret/key")).is_ok());
         let set = world(|root, settings| {
             let path = root.join("secret").to_string_lossy().into_owned();
             settings.set.push(("data".into(), path));
         });
-        assert!(
-            set.permissions
-                .readable(&set.root.join("secret/key"))
-                .is_ok()
-        );
+        assert!(set.permissions.file(&set.root.join("secret/key")).is_ok());
     }
 
     #[test]
@@ -418,11 +299,12 @@ mod tests {
             root, permissions, ..
         } = &world(|_, _| {});
         let write = |path: &str| {
-            permissions
-                .writable(Path::new(path))
+            let target = permissions.target(Path::new(path));
+            target
+                .map(|it| it.real().to_owned())
                 .map_err(|e| e.to_string())
         };
-        assert_eq!(write("new/a.txt").unwrap(), root.join("run/new/a.txt"));
+        assert_eq!(write("a.txt").unwrap(), root.join("run/a.txt"));
         for outside in [
             "../home/a.txt",
             "new/../../a.txt",
@@ -435,7 +317,7 @@ mod tests {
         }
         fs::write(root.join("run/a.txt"), "x").unwrap();
         assert!(
-            permissions.readable(Path::new("a.txt")).is_ok(),
+            permissions.file(Path::new("a.txt")).is_ok(),
             "what it wrote it can read"
         );
     }
@@ -446,28 +328,37 @@ mod tests {
             root, permissions, ..
         } = &world(|root, settings| settings.allow_write.push(root.join("kept")));
         let lasting = |path: &str| permissions.lasting(&root.join(path));
-        assert_eq!(lasting("kept").unwrap(), root.join("kept"));
-        assert_eq!(lasting("kept/new").unwrap(), root.join("kept/new"));
+        for path in ["kept", "kept/new/deep"] {
+            let folder = lasting(path).unwrap();
+            assert!(folder.to_read().unwrap().is_none(), "{path} is new");
+            folder.to_write().unwrap();
+            assert!(root.join(path).is_dir() && folder.to_read().unwrap().is_some());
+        }
         // What may be read only is there already.
         let data = lasting("home/data").unwrap();
+        assert!(data.to_read().unwrap().is_some() && data.to_write().is_err());
         for path in ["secret", "home/new", "home/../secret"] {
             let error = lasting(path).unwrap_err().to_string();
             assert!(error.contains("start it with --allow-write"), "{error}");
         }
-        assert!(permissions.check_write(&data).is_err());
-        assert!(permissions.check_write(&root.join("kept/new")).is_ok());
     }
 
     #[test]
     fn devices_are_no_data() {
         let World { permissions, .. } = &world(|_, settings| settings.allow_read.push("/".into()));
         for path in ["/dev/zero", "/proc/self/environ", "/sys/kernel"] {
-            let error = permissions
-                .readable(Path::new(path))
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains("ordinary file"), "{error}");
+            let path = Path::new(path);
+            let file = permissions.file(path).unwrap_err().to_string();
+            let folder = permissions.folder(path).unwrap_err().to_string();
+            assert!(file.contains("file"), "{file}");
+            assert!(folder.contains("folder"), "{folder}");
         }
+        let error = permissions.file(Path::new("/dev/zero")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("must be an ordinary file or folder")
+        );
     }
 
     #[test]

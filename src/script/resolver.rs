@@ -85,29 +85,24 @@ pub(super) fn locate(host: &Host, path: &str, importer: Option<&Source>) -> Resu
         Some(folder) => folder.join(file),
         None => file,
     };
-    let real = host.readable(&file).map_err(|error| {
+    let opened = host.file(&file).map_err(|error| {
         let near = match path.contains('/') {
             true => String::new(),
             false => library_near(path),
         };
         Error::invalid(format!("cannot import \"{path}\": {error}{near}"))
     })?;
-    ensure!(
-        real.is_file(),
-        "cannot import \"{path}\": {} is a folder",
-        file.display()
-    );
-    Ok(Location::File(real))
+    Ok(Location::File(opened.real().to_owned()))
 }
 
 impl Location {
-    pub fn text(&self) -> Result<String> {
+    pub fn text(&self, host: &Host) -> Result<String> {
         match self {
             Location::Library(name) => {
                 let entry = STDLIB.iter().find(|(library, _)| library == name);
                 Ok(entry.map_or("", |(_, text)| text).to_owned())
             }
-            Location::File(path) => host::read_script(path),
+            Location::File(path) => host::read_script(&host.file(path)?),
         }
     }
 
@@ -124,7 +119,7 @@ impl Location {
             Location::Library(_) => None,
             Location::File(path) => Some(path.clone()),
         };
-        compile(host, engine, &self.name(), path, self.text()?)
+        compile(host, engine, &self.name(), path, self.text(host)?)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{RhaiResultOf, options};
 use crate::nn::Model;
 use crate::torch::{self, Tensor};
 use crate::train::{Schedule, ScheduleKind, ScheduleOptions, Sgd, SgdOptions};
-use crate::{files, interrupt, seed};
+use crate::{interrupt, seed};
 use rhai::plugin::*;
 use rhai::{Array, FnPtr, Map};
 use std::rc::Rc;
@@ -171,9 +171,9 @@ pub mod functions {
         optimizer: Optimizer,
         path: &str,
     ) -> RhaiResultOf<()> {
-        let path = Host::of(&context).writable(path)?;
+        let target = Host::of(&context).target(path)?;
         let bytes = torch::safetensors::to_bytes(&optimizer.0.state_dict())?;
-        Ok(files::write_whole(&path, &bytes)?)
+        Ok(target.write(&bytes)?)
     }
 
     /// Takes up the momentum that `save` wrote.
@@ -190,7 +190,7 @@ pub mod functions {
         optimizer: Optimizer,
         path: &str,
     ) -> RhaiResultOf<()> {
-        let state = Host::of(&context).reading(path, torch::safetensors::load)?;
+        let state = torch::safetensors::load(&Host::of(&context).file(path)?)?;
         Ok(optimizer.0.load_state_dict(state)?)
     }
 

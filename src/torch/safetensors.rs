@@ -1,17 +1,18 @@
 //! Named tensors in safetensors files: the format in which weights move to and from Python.
 
 use super::{Device, Dtype, Tensor};
+use crate::files::File;
+use crate::memory;
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype as Stored, SafeTensors, TensorView};
-use std::path::Path;
 
 /// The tensors of a file in the order of their offsets, on the CPU.
 ///
 /// # Errors
 /// `Invalid` where the file is missing, cut short or not safetensors.
-pub fn load(path: &Path) -> Result<Vec<(String, Tensor)>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
-    parse(&bytes).map_err(|error| error.context(path.display()))
+pub fn load(file: &File) -> Result<Vec<(String, Tensor)>> {
+    let bytes = file.read(memory::most_of_a_file())?;
+    parse(&bytes).map_err(|error| error.context(file.shown().display()))
 }
 
 fn parse(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {

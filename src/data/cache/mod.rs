@@ -8,26 +8,22 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+use super::Dataset;
 use super::image::Image;
 use super::part::{Part, Picture, Window};
 use super::split::{Source, Split};
-use super::{Dataset, MayRead, decode::read_image, folder};
+use crate::files::{FolderToWrite, Kind, LastingFolder, Stamp};
 use crate::{Error, Result, interrupt};
 use segment::{ENDING, Entry, Key, NewSegment, Segment};
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// Where decoded images are kept, and what it takes to add some.
 pub struct Cache<'a> {
-    pub folder: &'a Path,
-    /// Is asked about links in the folder.
-    pub may_read: MayRead<'a>,
-    /// Says why nothing may be written into the folder, if that is so.
-    pub may_write: &'a dyn Fn() -> Result<()>,
+    pub folder: &'a LastingFolder,
     /// Is told how many of how many images have been decoded.
     pub progress: &'a mut dyn FnMut(usize, usize),
 }
@@ -39,8 +35,7 @@ impl Dataset {
     /// `Invalid` for a data set that is not of image files, with the file that cannot be decoded
     /// or read, or where the cache cannot be written; `Interrupted`.
     pub fn cached(mut self, mut cache: Cache) -> Result<Dataset> {
-        let root = PathBuf::from(&self.name);
-        let [train, test] = cache.sources(&root, [&self.train, &self.test])?;
+        let [train, test] = cache.sources([&self.train, &self.test])?;
         self.train = self.train.through(train);
         self.test = self.test.through(test);
         Ok(self)
@@ -60,6 +55,13 @@ struct Cached {
     checked: AtomicBool,
 }
 
+/// An image that the cache lacks.
+struct Missing {
+    key: Key,
+    source: Arc<dyn Source>,
+    position: usize,
+}
+
 /// A source of which some images, those that are used, come from a cache.
 struct CachedSource {
     source: Arc<dyn Source>,
@@ -67,27 +69,29 @@ struct CachedSource {
 }
 
 impl Cache<'_> {
-    /// Sources of the images of `splits`, files beneath `root`.
-    fn sources<const N: usize>(
-        &mut self,
-        root: &Path,
-        splits: [&Split; N],
-    ) -> Result<[Arc<dyn Source>; N]> {
+    /// Sources of the images of `splits`.
+    fn sources<const N: usize>(&mut self, splits: [&Split; N]) -> Result<[Arc<dyn Source>; N]> {
         let mut wanted = Vec::new();
         for split in splits {
             let keys = split.positions().map(|position| {
-                let file = split.source().file(position).ok_or_else(|| {
-                    Error::invalid("`cache` is for image files, this data set has none")
-                })?;
-                Ok((position, Key::of(root, file)?))
+                let key = key(split.source(), position)?;
+                Ok((position, key))
             });
             wanted.push(keys.collect::<Result<Vec<_>>>()?);
         }
         let mut kept = self.read()?;
-        let keys = wanted.iter().flatten().map(|(_, key)| key);
-        let missing: Vec<&Key> = keys.filter(|&key| !kept.contains_key(key)).collect();
+        let of_split = |(split, keys): (&Split, &Vec<(usize, Key)>)| {
+            let lacks = keys.iter().filter(|(_, key)| !kept.contains_key(key));
+            let missing = lacks.map(|(position, key)| Missing {
+                key: key.clone(),
+                source: split.shared_source(),
+                position: *position,
+            });
+            missing.collect::<Vec<_>>()
+        };
+        let missing: Vec<_> = splits.into_iter().zip(&wanted).flat_map(of_split).collect();
         if !missing.is_empty() {
-            self.add(root, &missing)?;
+            self.add(&missing)?;
             kept = self.read()?;
         }
         let mut wanted = wanted.into_iter();
@@ -104,20 +108,15 @@ impl Cache<'_> {
     /// All images in the cache.
     fn read(&self) -> Result<HashMap<Key, Arc<Cached>>> {
         let mut images = HashMap::new();
-        if !self.folder.exists() {
+        let Some(folder) = self.folder.to_read()? else {
             return Ok(images);
-        }
-        ensure!(
-            self.folder.is_dir(),
-            "{}: a cache is a folder, this is a file",
-            self.folder.display()
-        );
-        for (path, is_folder) in folder::entries(self.folder, self.may_read)? {
+        };
+        for (path, kind) in folder.entries("")? {
             interrupt::check()?;
-            if is_folder || path.extension().is_none_or(|it| it != ENDING) {
+            if kind == Kind::Folder || path.extension().is_none_or(|it| it != ENDING) {
                 continue;
             }
-            let (segment, entries) = Segment::open(&path)?;
+            let (segment, entries) = Segment::open(folder.file(&path)?)?;
             let segment = Arc::new(segment);
             for entry in entries {
                 let key = entry.key.clone();
@@ -134,28 +133,32 @@ impl Cache<'_> {
 
     /// Decodes the images of `missing` into new segments. What was decoded before an error or a
     /// stop is kept.
-    fn add(&mut self, root: &Path, missing: &[&Key]) -> Result<()> {
-        (self.may_write)()?;
-        fs::create_dir_all(self.folder).map_err(|error| Error::io(self.folder, &error))?;
-        let mut segment = NewSegment::create(self.folder)?;
-        let added = self.add_to(&mut segment, root, missing);
+    fn add(&mut self, missing: &[Missing]) -> Result<()> {
+        let folder = self.folder.to_write()?;
+        let mut segment = NewSegment::create(&folder)?;
+        let added = self.add_to(&mut segment, &folder, missing);
         segment.finish().and(added)
     }
 
-    fn add_to(&mut self, segment: &mut NewSegment, root: &Path, missing: &[&Key]) -> Result<()> {
+    fn add_to(
+        &mut self,
+        segment: &mut NewSegment,
+        folder: &FolderToWrite,
+        missing: &[Missing],
+    ) -> Result<()> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let mut done = 0;
         (self.progress)(done, missing.len());
         // Not all at once, which would not fit into memory.
-        for keys in missing.chunks(TOGETHER) {
+        for images in missing.chunks(TOGETHER) {
             interrupt::check()?;
-            for (key, image) in keys.iter().zip(decoded(root, keys, threads)) {
-                segment.add((*key).clone(), &image?)?;
+            for (missing, image) in images.iter().zip(decoded(images, threads)) {
+                segment.add(missing.key.clone(), &image?)?;
             }
-            done += keys.len();
+            done += images.len();
             (self.progress)(done, missing.len());
             if segment.length() >= SEGMENT {
-                let full = std::mem::replace(segment, NewSegment::create(self.folder)?);
+                let full = std::mem::replace(segment, NewSegment::create(folder)?);
                 full.finish()?;
             }
         }
@@ -163,27 +166,39 @@ impl Cache<'_> {
     }
 }
 
+/// What identifies the file of an image.
+fn key(source: &dyn Source, position: usize) -> Result<Key> {
+    match (source.file(position), source.stamp(position)?) {
+        (Some(file), Some(Stamp { bytes, changed })) => Ok(Key {
+            file: file.to_owned(),
+            bytes,
+            changed,
+        }),
+        _ => bail!("`cache` is for image files, this data set has none"),
+    }
+}
+
 /// The images of some files, decoded by `threads` threads.
-fn decoded(root: &Path, keys: &[&Key], threads: usize) -> Vec<Result<Image>> {
-    let share = keys.len().div_ceil(threads);
-    let decode = |keys: &[&Key]| -> Vec<Result<Image, String>> {
+fn decoded(images: &[Missing], threads: usize) -> Vec<Result<Image>> {
+    let share = images.len().div_ceil(threads);
+    let decode = |images: &[Missing]| -> Vec<Result<Image, String>> {
         // An error of ours does not go from one thread to another, its text does.
-        let read = |key: &&Key| read_image(&root.join(&key.file)).map_err(|it| it.to_string());
-        keys.iter().map(read).collect()
+        let read = |it: &Missing| it.source.load(it.position).map_err(|it| it.to_string());
+        images.iter().map(read).collect()
     };
     let parts = thread::scope(|scope| {
-        let workers = keys
+        let workers = images
             .chunks(share)
-            .map(|keys| scope.spawn(move || decode(keys)));
+            .map(|images| scope.spawn(move || decode(images)));
         let workers: Vec<_> = workers.collect();
         workers
             .into_iter()
-            .zip(keys.chunks(share))
-            .map(|(worker, keys)| {
+            .zip(images.chunks(share))
+            .map(|(worker, images)| {
                 worker.join().unwrap_or_else(|_| {
                     let what = "decoding failed inside the program (a bug)";
-                    let named = |key: &&Key| Err(format!("{}: {what}", key.file.display()));
-                    keys.iter().map(named).collect()
+                    let named = |it: &Missing| Err(format!("{}: {what}", it.key.file.display()));
+                    images.iter().map(named).collect()
                 })
             })
             .collect::<Vec<_>>()
@@ -220,6 +235,10 @@ impl Source for CachedSource {
 
     fn file(&self, index: usize) -> Option<&Path> {
         self.source.file(index)
+    }
+
+    fn stamp(&self, index: usize) -> Result<Option<Stamp>> {
+        self.source.stamp(index)
     }
 
     fn describe(&self, index: usize) -> String {

@@ -11,13 +11,12 @@
 
 use crate::data::image::Image;
 use crate::data::part::{Part, Window};
+use crate::files::{File, FolderToWrite, NewFile};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(super) const ENDING: &str = "images";
 
@@ -37,19 +36,6 @@ pub(super) struct Key {
     pub changed: (i64, i64),
 }
 
-impl Key {
-    /// # Errors
-    /// `Invalid` with the file, when the system says nothing about it.
-    pub fn of(root: &Path, file: &Path) -> Result<Key> {
-        let metadata = fs::metadata(file).map_err(|error| Error::io(file, &error))?;
-        Ok(Key {
-            file: file.strip_prefix(root).unwrap_or(file).to_owned(),
-            bytes: metadata.len(),
-            changed: (metadata.mtime(), metadata.mtime_nsec()),
-        })
-    }
-}
-
 /// An image in a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
@@ -66,22 +52,17 @@ pub(super) struct Entry {
 /// A complete segment, open for reading.
 #[derive(Debug)]
 pub(super) struct Segment {
-    path: PathBuf,
     file: File,
 }
 
 impl Segment {
-    /// Opens the segment at `path` and reads its index.
+    /// Reads the index of a segment.
     ///
     /// # Errors
     /// `Invalid` with the path, when it cannot be read or is damaged.
-    pub fn open(path: &Path) -> Result<(Segment, Vec<Entry>)> {
-        let failed = |error: std::io::Error| Error::io(path, &error);
-        let segment = Segment {
-            file: File::open(path).map_err(failed)?,
-            path: path.to_owned(),
-        };
-        let length = segment.file.metadata().map_err(failed)?.len();
+    pub fn open(file: File) -> Result<(Segment, Vec<Entry>)> {
+        let segment = Segment { file };
+        let length = segment.file.bytes();
         let Some(end) = length.checked_sub(FOOTER as u64) else {
             return Err(segment.damaged("it is too short"));
         };
@@ -151,7 +132,7 @@ impl Segment {
             // SAFETY: the system writes at most as many bytes as `rest` has.
             let count = unsafe {
                 let into = rest.as_mut_ptr().cast();
-                libc::pread(self.file.as_raw_fd(), into, rest.len(), place)
+                libc::pread(self.file.parts().as_raw_fd(), into, rest.len(), place)
             };
             match usize::try_from(count) {
                 Ok(0) => return Err(self.damaged("it ends too early")),
@@ -160,7 +141,7 @@ impl Segment {
                 Err(_) => {
                     let error = std::io::Error::last_os_error();
                     if error.kind() != std::io::ErrorKind::Interrupted {
-                        return Err(Error::io(&self.path, &error));
+                        return Err(Error::io(self.file.shown(), &error));
                     }
                 }
             }
@@ -171,14 +152,14 @@ impl Segment {
     fn damaged(&self, what: &str) -> Error {
         Error::invalid(format!(
             "{}: this file of a cache is damaged ({what}); without it the images are decoded anew",
-            self.path.display()
+            self.file.shown().display()
         ))
     }
 }
 
 /// A segment that is being written. Dropped before it is complete, it leaves nothing behind.
 pub(super) struct NewSegment {
-    file: BufWriter<tempfile::NamedTempFile>,
+    file: BufWriter<NewFile>,
     folder: PathBuf,
     entries: Vec<Entry>,
     length: u64,
@@ -187,16 +168,10 @@ pub(super) struct NewSegment {
 impl NewSegment {
     /// # Errors
     /// `Invalid` with the folder, when nothing can be written into it.
-    pub fn create(folder: &Path) -> Result<NewSegment> {
-        let file = tempfile::Builder::new()
-            .prefix(".unfinished-")
-            // As other files that are written; temporary ones are the user's alone.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(|error| Error::io(folder, &error))?;
+    pub fn create(folder: &FolderToWrite) -> Result<NewSegment> {
         Ok(NewSegment {
-            file: BufWriter::with_capacity(1 << 20, file),
-            folder: folder.to_owned(),
+            file: BufWriter::with_capacity(1 << 20, folder.new_file()?),
+            folder: folder.shown().to_owned(),
             entries: Vec::new(),
             length: 0,
         })
@@ -244,13 +219,8 @@ impl NewSegment {
             .map_err(|error| failed(error.into_error()))?;
         // Another process may be writing segments at the same time.
         for number in 1.. {
-            let path = self.folder.join(format!("{number:04}.{ENDING}"));
-            match file.persist_noclobber(&path) {
-                Ok(_) => break,
-                Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    file = error.file;
-                }
-                Err(error) => return Err(failed(error.error)),
+            if file.name(format!("{number:04}.{ENDING}")).map_err(failed)? {
+                break;
             }
         }
         Ok(())

@@ -3,6 +3,9 @@
 use super::*;
 use crate::data::testing::{pattern, stored};
 use crate::data::{BatchOptions, DatasetOptions, write_png};
+use crate::files::{Folder, Gate, Right};
+use std::fs;
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// Photographs of the project's own making in two classes, and a folder for their cache.
@@ -50,17 +53,14 @@ impl World {
             ..DatasetOptions::default()
         };
         let path = self.root.path().join("data");
-        Dataset::open(path.to_str().unwrap(), &options, &|_| Ok(())).unwrap()
+        Dataset::open(&Folder::open(&path).unwrap(), &options, None).unwrap()
     }
 
     /// The data set with its cache, and how many images had to be decoded.
     fn cached(&self, data: Dataset) -> Result<(Dataset, usize)> {
         let mut decoded = 0;
-        let folder = self.cache();
         let cached = data.cached(Cache {
-            folder: &folder,
-            may_read: &|_| Ok(()),
-            may_write: &|| Ok(()),
+            folder: &LastingFolder::open(&self.cache())?,
             progress: &mut |done, _| decoded = done,
         })?;
         Ok((cached, decoded))
@@ -197,22 +197,23 @@ fn what_cannot_be_kept_is_said() {
     let world = World::new();
     fs::write(world.cache(), "").unwrap();
     let error = world.cached(world.open(None)).unwrap_err().to_string();
-    assert!(error.ends_with("cache: a cache is a folder, this is a file"));
+    assert!(error.ends_with("cache: a folder is needed here, this is a file"));
     fs::remove_file(world.cache()).unwrap();
 
-    let folder = world.cache();
+    // There is a folder of that name, in which nothing may be written.
+    fs::create_dir(world.cache()).unwrap();
+    let gate = Gate::new(|_| Some("not here".into()));
+    gate.allow(Right::Read, world.root.path()).unwrap();
     let refused = |data: Dataset| {
         let cached = data.cached(Cache {
-            folder: &folder,
-            may_read: &|_| Ok(()),
-            may_write: &|| bail!("not here"),
+            folder: &gate.lasting(&world.cache()).unwrap(),
             progress: &mut |_, _| {},
         });
         cached.map(|_| ()).unwrap_err().to_string()
     };
-    assert_eq!(refused(world.open(None)), "not here");
-    assert!(!world.cache().exists());
-    let shapes = Dataset::open("shapes", &DatasetOptions::default(), &|_| Ok(())).unwrap();
+    assert!(refused(world.open(None)).ends_with("not here"));
+    assert_eq!(world.names(), [""; 0]);
+    let shapes = Dataset::shapes(&DatasetOptions::default(), None).unwrap();
     let error = refused(shapes);
     assert_eq!(error, "`cache` is for image files, this data set has none");
 

@@ -2,14 +2,14 @@
 
 use super::field::{image as new_image, nearest};
 use super::{Setting, Variant, texture};
-use crate::data::MayRead;
 use crate::data::decode::read_image;
 use crate::data::image::Image;
+use crate::files::Folder;
 use crate::{Result, seed};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// The pictures that the scripts draw from. There is a sixth, `frost6.jpg`, but they never
@@ -49,21 +49,18 @@ impl Frost {
     }
 
     /// The pictures in `folder`, under the names they have in `hendrycks/robustness`.
-    /// `may_read` is asked about each.
     ///
     /// # Errors
-    /// `Invalid` with the file that is missing, unreadable or refused by `may_read`.
-    pub fn from_folder(folder: &Path, may_read: MayRead) -> Result<Frost> {
+    /// `Invalid` with the file that is missing or cannot or may not be read.
+    pub fn from_folder(folder: &Folder) -> Result<Frost> {
         let pictures: [OnceLock<Image>; 5] = Default::default();
         for (picture, name) in pictures.iter().zip(FILES) {
-            let file = folder.join(name);
-            may_read(&file)?;
-            let read = read_image(&file)?;
+            let read = read_image(&folder.file(name)?)?;
             picture.get_or_init(|| read);
         }
         Ok(Frost {
             source: FrostSource::Folder {
-                path: folder.to_owned(),
+                path: folder.real().to_owned(),
             },
             pictures,
         })
@@ -239,14 +236,14 @@ mod tests {
             // The content decides what kind of file it is.
             write_png(&folder.path().join(name), &picture).unwrap();
         }
-        let error = Frost::from_folder(folder.path(), &|_| Ok(())).unwrap_err();
-        let error = error.to_string();
+        let open = || Frost::from_folder(&Folder::open(folder.path()).unwrap());
+        let error = open().unwrap_err().to_string();
         assert!(
             error.ends_with("frost5.jpg: there is no such file or folder"),
             "{error}"
         );
         write_png(&folder.path().join(FILES[4]), &picture).unwrap();
-        let pictures = Frost::from_folder(folder.path(), &|_| Ok(())).unwrap();
+        let pictures = open().unwrap();
 
         let image = Image::from_fn(30, 20, |_, _| [10, 20, 200]).unwrap();
         let setting = Setting {
@@ -257,7 +254,5 @@ mod tests {
         let frosted = frost(&image, setting, &pictures, &mut random);
         // 0.8 of the image and 0.6 of the picture, cut.
         assert_eq!(frosted.pixels()[..3], [68, 82, 232]);
-        let refused = Frost::from_folder(folder.path(), &|_| bail!("no"));
-        assert_eq!(refused.unwrap_err().to_string(), "no");
     }
 }

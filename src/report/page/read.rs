@@ -1,6 +1,7 @@
 //! What a run folder holds.
 
 use super::condition::Condition;
+use crate::files::Folder;
 use crate::ledger::{self, Ledger};
 use crate::report::{GALLERY_FILE, Gallery, GalleryExample};
 use crate::run::Recorded;
@@ -74,8 +75,10 @@ pub fn read_run(folder: &Path) -> Result<RunFolder> {
     let recorded = Recorded::read(folder)?;
     let mut damaged = Vec::new();
     let mut conditions = Vec::new();
-    for file in ledger::files(folder)? {
-        conditions.extend(or_told(Ledger::read(&file), &mut damaged).map(Condition::of));
+    let opened = Folder::open(folder)?;
+    for file in ledger::files(&opened)? {
+        let ledger = opened.file(file).and_then(|file| Ledger::read(&file));
+        conditions.extend(or_told(ledger, &mut damaged).map(Condition::of));
     }
     let logged = or_told(read_logged(&folder.join("metrics.csv")), &mut damaged);
     Ok(RunFolder {

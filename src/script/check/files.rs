@@ -249,7 +249,7 @@ impl Checker {
             return None;
         }
         if !self.files.contains_key(&location) {
-            match location.text() {
+            match location.text(&self.host) {
                 Ok(text) => self.visit(location.clone(), &location.name(), text),
                 Err(error) => self.error("import", error.to_string(), position),
             }

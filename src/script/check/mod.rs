@@ -116,7 +116,7 @@ fn check_here(script: &Path) -> Result<Checked> {
         ..Settings::default()
     })?;
     let real = script.canonicalize().map_err(|e| Error::io(script, &e))?;
-    let text = host::read_script(script)?;
+    let text = host::read_script(&crate::files::File::open(script)?)?;
     let mut checker = Checker::new(host, script);
     checker.visit_script(real, text);
     let mut found = Vec::new();

@@ -25,7 +25,7 @@ pub fn module() -> Module {
 
 /// A head that kept its new weights is worth a line.
 fn load(host: &Host, model: &Model, path: &str, head: Head) -> Result<LoadReport> {
-    let report = host.reading(path, |real| model.load(real, head))?;
+    let report = model.load(&host.file(path)?, head)?;
     if !report.kept.is_empty() {
         host.print(&format!(
             "{path}: {} entries loaded into {}; new: {}",

@@ -1,7 +1,6 @@
 //! What a model can do: compute, change its mode, move, save and load.
 
 use super::load;
-use crate::files;
 use crate::nn::{Head, Model};
 use crate::report::Table;
 use crate::script::host::Host;
@@ -279,8 +278,8 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "save", return_raw)]
     pub fn model_save(context: NativeCallContext, model: Model, path: &str) -> RhaiResultOf<()> {
-        let path = Host::of(&context).writable(path)?;
-        Ok(files::write_whole(&path, &model.to_safetensors()?)?)
+        let target = Host::of(&context).target(path)?;
+        Ok(target.write(&model.to_safetensors()?)?)
     }
 
     /// Reads weights from a safetensors file with the model's names, all or nothing; returns

@@ -3,7 +3,6 @@
 use super::args;
 use crate::Result;
 use crate::data::{self, Image};
-use crate::files::write_whole;
 use crate::script::{Host, RhaiResultOf, options};
 use crate::torch::{Tensor, safetensors};
 use rhai::Map;
@@ -40,8 +39,8 @@ pub mod functions {
                 Ok((name.to_string(), tensor))
             })
             .collect::<Result<Vec<(String, Tensor)>>>()?;
-        let path = Host::of(&context).writable(path)?;
-        Ok(write_whole(&path, &safetensors::to_bytes(&entries)?)?)
+        let target = Host::of(&context).target(path)?;
+        Ok(target.write(&safetensors::to_bytes(&entries)?)?)
     }
 
     /// The tensors of a safetensors file, a map by name, on the CPU.
@@ -56,7 +55,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn load_tensors(context: NativeCallContext, path: &str) -> RhaiResultOf<Map> {
-        let entries = Host::of(&context).reading(path, safetensors::load)?;
+        let entries = safetensors::load(&Host::of(&context).file(path)?)?;
         Ok(entries
             .into_iter()
             .map(|(name, tensor)| (name.into(), Dynamic::from(tensor)))
@@ -92,8 +91,7 @@ pub mod functions {
         options: Map,
     ) -> RhaiResultOf<Tensor> {
         let Reading { size } = options::read("read_image", options)?;
-        let path = Host::of(&context).readable(path)?;
-        let image = data::read_image(&path)?;
+        let image = data::read_image(&Host::of(&context).file(path)?)?;
         let image = match size {
             Some(size) => data::test_square(image, size)?,
             None => image,
@@ -114,8 +112,8 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn write_image(context: NativeCallContext, path: &str, image: Tensor) -> RhaiResultOf<()> {
         let image = to_image(&image)?;
-        let path = Host::of(&context).writable(path)?;
-        Ok(data::write_png(&path, &image)?)
+        let target = Host::of(&context).target(path)?;
+        Ok(target.write(&data::png(&image)?)?)
     }
 }
 

@@ -1,0 +1,302 @@
+//! The one place that opens files for a script.
+
+use super::folder::{Folder, Kind};
+use super::lasting::LastingFolder;
+use super::log::{Access, Log, What};
+use super::open::{File, not_ordinary, reading};
+use super::real::{check_text, real, real_or_new};
+use super::root::{Root, parent_and_name, to_allow};
+use super::write::Target;
+use crate::{Error, Result};
+use cap_std::fs::Dir;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Right {
+    Read,
+    Write,
+}
+
+/// What a script wanted and may not do.
+pub struct Refusal<'a> {
+    pub right: Right,
+    /// Why, without what to do about it.
+    pub reason: &'a str,
+    /// The path that would have to be allowed, as a person would write it.
+    pub needed: &'a Path,
+    /// Where it leads.
+    pub real: &'a Path,
+}
+
+/// What becomes of a refusal: advice for the user, or nothing where a person allowed it.
+type Ask = dyn Fn(&Refusal) -> Option<String> + Send + Sync;
+
+/// What may be read and written; clones share it.
+#[derive(Clone)]
+pub struct Gate(Arc<State>);
+
+struct State {
+    read: Mutex<Vec<Arc<Root>>>,
+    write: Mutex<Vec<Arc<Root>>>,
+    log: Mutex<Log>,
+    /// What was allowed by an answer.
+    granted: Mutex<Vec<(Right, PathBuf)>>,
+    ask: Box<Ask>,
+}
+
+impl Gate {
+    /// Nothing may be read or written yet. `ask` is told of each refusal.
+    pub fn new(ask: impl Fn(&Refusal) -> Option<String> + Send + Sync + 'static) -> Gate {
+        Gate(Arc::new(State {
+            read: Mutex::default(),
+            write: Mutex::default(),
+            log: Mutex::default(),
+            granted: Mutex::default(),
+            ask: Box::new(ask),
+        }))
+    }
+
+    /// Everything may be read and written: for what the user, not a script, names.
+    pub fn of_user() -> Result<Gate> {
+        let gate = Gate::new(|_| Some("the system refuses it".into()));
+        gate.allow(Right::Write, Path::new("/"))?;
+        Ok(gate)
+    }
+
+    /// Allows a file or folder with all beneath it; one to be written may be new.
+    ///
+    /// # Errors
+    /// `Invalid` with the path where there is nothing of that name.
+    pub fn allow(&self, right: Right, path: &Path) -> Result<()> {
+        let root = Root::open(to_allow(path, right == Right::Write)?)?;
+        held(self.roots(right)).push(Arc::new(root));
+        Ok(())
+    }
+
+    /// What a person allowed when asked.
+    pub fn granted(&self) -> Vec<(Right, PathBuf)> {
+        held(&self.0.granted).clone()
+    }
+
+    /// What was opened so far, each file and folder once for reading and once for writing.
+    pub fn accesses(&self) -> Vec<Access> {
+        held(&self.0.log).accesses().to_vec()
+    }
+
+    /// Opens the file `shown`, which is looked for at each of `places`.
+    ///
+    /// # Errors
+    /// `Invalid` where there is none, it may not be read, or it is no ordinary file.
+    pub fn file(&self, shown: &Path, places: &[PathBuf]) -> Result<File> {
+        let (real, root) = self.find(shown, places)?;
+        let file = open_file(&root, &real, shown)?;
+        let bytes = file.bytes();
+        self.log(Right::Read, shown, &real, What::File { bytes });
+        Ok(file)
+    }
+
+    /// Opens the folder `shown`, which is looked for at each of `places`.
+    ///
+    /// # Errors
+    /// `Invalid` where there is none, or it may not be read.
+    pub fn folder(&self, shown: &Path, places: &[PathBuf]) -> Result<Folder> {
+        let (real, root) = self.find(shown, places)?;
+        let handle = open_folder(&root, &real, shown)?;
+        self.log(Right::Read, shown, &real, What::Folder);
+        Folder::new(self.clone(), handle, real, shown.to_owned())
+    }
+
+    /// The first of `places` that is there and may be read.
+    fn find(&self, shown: &Path, places: &[PathBuf]) -> Result<(PathBuf, Arc<Root>)> {
+        check_text(shown)?;
+        let found: Vec<_> = places.iter().filter_map(|it| real(it).ok()).collect();
+        let Some(first) = found.first() else {
+            bail!("{}: there is no such file or folder", shown.display());
+        };
+        let allowed = |real: &PathBuf| Some((real.clone(), self.may_read(real)?));
+        match found.iter().find_map(allowed) {
+            Some(found) => Ok(found),
+            None => {
+                let reason = format!("{}: the script may not read this", shown.display());
+                let root = self.ask(Right::Read, first, shown, &reason)?;
+                Ok((first.clone(), root))
+            }
+        }
+    }
+
+    /// What a link in a folder leads to, at `path`; nothing where it leads nowhere.
+    pub(super) fn linked_kind(&self, shown: &Path, path: &Path) -> Result<Option<Kind>> {
+        match path.canonicalize() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(shown, &error)),
+            Ok(real) => {
+                let root = self.linked(shown, &real)?;
+                match real.is_dir() {
+                    true => open_folder(&root, &real, shown).map(|_| Some(Kind::Folder)),
+                    false => open_file(&root, &real, shown).map(|_| Some(Kind::File)),
+                }
+            }
+        }
+    }
+
+    /// Opens the file that a link in a folder leads to.
+    pub(super) fn linked_file(&self, shown: &Path, path: &Path) -> Result<File> {
+        let real = path
+            .canonicalize()
+            .map_err(|error| Error::io(shown, &error))?;
+        open_file(&*self.linked(shown, &real)?, &real, shown)
+    }
+
+    /// Opens the folder that a link in a folder leads to.
+    pub(super) fn linked_folder(&self, shown: &Path, path: &Path) -> Result<Dir> {
+        let real = path
+            .canonicalize()
+            .map_err(|error| Error::io(shown, &error))?;
+        open_folder(&*self.linked(shown, &real)?, &real, shown)
+    }
+
+    fn linked(&self, shown: &Path, real: &Path) -> Result<Arc<Root>> {
+        if let Some(root) = self.may_read(real) {
+            return Ok(root);
+        }
+        let needed = match real.is_dir() {
+            true => real,
+            false => real.parent().unwrap_or(real),
+        };
+        let (shown, leads) = (shown.display(), real.display());
+        let reason = format!("{shown}: this leads to {leads}, which the script may not read");
+        self.ask(Right::Read, needed, needed, &reason)
+    }
+
+    /// The place at `path` where a file may be created or replaced. `where_to` says where the
+    /// script may write.
+    ///
+    /// # Errors
+    /// `Invalid` where that is not so, or something else than a file is there.
+    pub fn target(&self, shown: &Path, path: &Path, where_to: &str) -> Result<Target> {
+        check_text(shown)?;
+        let shown_as = shown.display();
+        ensure!(
+            shown.file_name().is_some(),
+            "{shown_as}: a file needs a name"
+        );
+        let real = real_or_new(path)?;
+        let root = match self.may_write(&real) {
+            Some(root) => root,
+            None => {
+                let folder = shown.parent().filter(|it| !it.as_os_str().is_empty());
+                let reason = format!("{shown_as}: the script may write only into {where_to}");
+                let needed = real.parent().unwrap_or(&real);
+                self.ask(
+                    Right::Write,
+                    needed,
+                    folder.unwrap_or(Path::new(".")),
+                    &reason,
+                )?
+            }
+        };
+        Target::new(self.clone(), root, real, shown.to_owned())
+    }
+
+    /// A folder, perhaps a new one, that may be read or written.
+    ///
+    /// # Errors
+    /// `Invalid` where neither is so.
+    pub fn lasting(&self, shown: &Path) -> Result<LastingFolder> {
+        let real = real_or_new(shown)?;
+        if !real.exists() || self.may_read(&real).is_none() {
+            self.to_write(&real)?;
+        }
+        Ok(LastingFolder::new(self.clone(), real, shown.to_owned()))
+    }
+
+    /// What covers a folder that is to be written.
+    pub(super) fn to_write(&self, real: &Path) -> Result<Arc<Root>> {
+        if let Some(root) = self.may_write(real) {
+            return Ok(root);
+        }
+        let reason = format!("{}: the script may not write here", real.display());
+        self.ask(Right::Write, real, real, &reason)
+    }
+
+    /// Tells of a refusal. Where a person allows it, what covers `real` from now on.
+    fn ask(&self, right: Right, real: &Path, needed: &Path, reason: &str) -> Result<Arc<Root>> {
+        let refusal = Refusal {
+            right,
+            reason,
+            needed,
+            real,
+        };
+        match (self.0.ask)(&refusal) {
+            Some(advice) => bail!("{reason}; {advice}"),
+            None => {
+                let root = Arc::new(Root::open(real.to_owned())?);
+                held(self.roots(right)).push(root.clone());
+                held(&self.0.granted).push((right, real.to_owned()));
+                Ok(root)
+            }
+        }
+    }
+
+    fn may_read(&self, real: &Path) -> Option<Arc<Root>> {
+        covering(&self.0.read, real).or_else(|| self.may_write(real))
+    }
+
+    fn may_write(&self, real: &Path) -> Option<Arc<Root>> {
+        covering(&self.0.write, real)
+    }
+
+    fn roots(&self, right: Right) -> &Mutex<Vec<Arc<Root>>> {
+        match right {
+            Right::Read => &self.0.read,
+            Right::Write => &self.0.write,
+        }
+    }
+
+    pub(super) fn log(&self, right: Right, shown: &Path, real: &Path, what: What) {
+        held(&self.0.log).add(right, shown, real, what);
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("gate")
+    }
+}
+
+fn covering(roots: &Mutex<Vec<Arc<Root>>>, real: &Path) -> Option<Arc<Root>> {
+    held(roots).iter().find(|it| it.covers(real)).cloned()
+}
+
+/// A list whose last holder panicked is as good as before: all that happens to it is a push.
+fn held<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open_file(root: &Root, real: &Path, shown: &Path) -> Result<File> {
+    let open = || {
+        let (folder, name) = parent_and_name(real)?;
+        let folder = root.folder(folder)?;
+        // To open some devices is to do something with them.
+        let kind = folder.symlink_metadata(name)?.file_type();
+        match kind.is_file() || kind.is_dir() {
+            true => folder.open_with(name, &reading(false)).map(Some),
+            false => Ok(None),
+        }
+    };
+    match open().map_err(|error: std::io::Error| Error::io(shown, &error))? {
+        Some(file) => File::ordinary(file.into_std(), shown.to_owned(), real.to_owned()),
+        None => Err(not_ordinary(shown)),
+    }
+}
+
+fn open_folder(root: &Root, real: &Path, shown: &Path) -> Result<Dir> {
+    root.folder(real).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotADirectory => Error::invalid(format!(
+            "{}: a folder is needed here, this is a file",
+            shown.display()
+        )),
+        _ => Error::io(shown, &error),
+    })
+}

@@ -1,0 +1,36 @@
+//! Devices, pipes, sockets and what the kernel shows as files are no data.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// File systems whose files are made up by the kernel when they are read.
+const OF_THE_KERNEL: [i64; 11] = [
+    libc::PROC_SUPER_MAGIC as i64,
+    libc::SYSFS_MAGIC as i64,
+    libc::CGROUP_SUPER_MAGIC as i64,
+    libc::CGROUP2_SUPER_MAGIC as i64,
+    libc::DEBUGFS_MAGIC as i64,
+    libc::TRACEFS_MAGIC as i64,
+    libc::SECURITYFS_MAGIC as i64,
+    libc::SELINUX_MAGIC as i64,
+    libc::SMACK_MAGIC as i64,
+    libc::BPF_FS_MAGIC as i64,
+    libc::DEVPTS_SUPER_MAGIC as i64,
+];
+
+/// Whether what was opened is something else than a file or a folder, as `is_data` says, of a
+/// file system that keeps things.
+pub(super) fn is_special(handle: &impl AsRawFd, is_data: bool) -> io::Result<bool> {
+    if !is_data {
+        return Ok(true);
+    }
+    // SAFETY: the handle is open, and the call fills plain data of this frame.
+    let system = unsafe {
+        let mut about: libc::statfs = std::mem::zeroed();
+        if libc::fstatfs(handle.as_raw_fd(), &mut about) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        about.f_type as i64
+    };
+    Ok(OF_THE_KERNEL.contains(&system))
+}
