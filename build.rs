@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 mod version;
 
 const NATIVE: &[&str] = &[
+    "src/torch/memory.cpp",
     "src/torch/native.cpp",
     "src/torch/node.cpp",
     "src/torch/packed.cpp",

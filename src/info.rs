@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::run::{Machine, available_memory};
+use crate::memory;
+use crate::run::Machine;
 use crate::torch;
 use crate::torch::cuda::{self, Cuda, Driver};
 use crate::torch::install;
@@ -70,7 +71,7 @@ impl Info {
                 intra_op: torch::num_threads(),
                 inter_op: install::num_interop_threads(),
             },
-            available_memory: available_memory(),
+            available_memory: memory::available(),
         }
     }
 }

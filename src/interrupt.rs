@@ -1,7 +1,8 @@
-//! Ctrl-C: one flag, looked at by every long loop.
+//! Ctrl-C and limits: one flag, looked at by every long loop.
 
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Whether running loops stop at their next check.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -14,6 +15,9 @@ static DEFERRED: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether the program goes on after a stop, as a session does.
 static GOES_ON: AtomicBool = AtomicBool::new(false);
+
+/// The limit that a stop was asked for at, if it was one.
+static LIMIT: Mutex<Option<String>> = Mutex::new(None);
 
 /// What becomes of the program when a stop was asked for.
 pub enum Next {
@@ -40,6 +44,17 @@ pub fn request() -> Next {
         (false, false) if later => Next::StopLater,
         (false, false) => Next::Stop,
     }
+}
+
+/// Asks every running loop to stop because a limit was reached; `limit` says which.
+pub fn stop_at(limit: String) {
+    *LIMIT.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
+    request();
+}
+
+/// The limit that was reached, where that is why loops stop.
+pub fn limit() -> Option<String> {
+    LIMIT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// From now on a stop ends what is being computed, never the program.
@@ -87,6 +102,7 @@ pub fn flag() -> &'static AtomicBool {
 
 /// Forgets an earlier request.
 pub fn clear() {
+    *LIMIT.lock().unwrap_or_else(PoisonError::into_inner) = None;
     ASKED.store(false, Ordering::SeqCst);
     STOP.store(false, Ordering::SeqCst);
 }

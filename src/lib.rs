@@ -11,6 +11,7 @@ pub mod notice;
 pub mod seed;
 
 pub mod files;
+pub mod limits;
 pub mod memory;
 pub mod profile;
 

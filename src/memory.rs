@@ -1,13 +1,40 @@
-//! How much memory there is.
+//! How much memory there is, and how much of it this process has and may have.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The bytes that the process may have.
+static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// From now on the process may have so many bytes. What keeps to it: tensors
+/// ([`crate::torch::bound_memory`]), files that are read, and the watch over a script.
+pub fn set_limit(bytes: u64) {
+    LIMIT.store(bytes, Ordering::Relaxed);
+}
+
+pub fn limit() -> u64 {
+    LIMIT.load(Ordering::Relaxed)
+}
 
 /// The largest file that is read whole, in bytes: half of what is free, because what is made of
 /// the file takes as much again.
 pub fn most_of_a_file() -> u64 {
-    match available() {
+    let free = match available() {
         0 => u64::MAX,
-        free => free / 2,
+        free => free,
+    };
+    free.min(limit().saturating_sub(resident())) / 2
+}
+
+/// The limit that a run has where the user names none: nine tenths of the machine's memory, or of
+/// what its container may have. `u64::MAX` where that is unknown.
+pub fn usual_limit() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = kibibytes(&meminfo, "MemTotal:").unwrap_or(u64::MAX);
+    let total = total.min(of_container().unwrap_or(u64::MAX));
+    match total {
+        u64::MAX => u64::MAX,
+        total => total / 10 * 9,
     }
 }
 
@@ -17,9 +44,52 @@ pub fn available() -> u64 {
     kibibytes(&meminfo, "MemAvailable:").unwrap_or(0)
 }
 
+/// The bytes of this process that are in memory; 0 where unknown.
+pub fn resident() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|it| it.parse::<u64>().ok());
+    // SAFETY: the call only asks.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    pages.unwrap_or(0) * u64::try_from(page).unwrap_or(0)
+}
+
+/// What the control group of this process, or one around it, is limited to.
+fn of_container() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    let own = own.unwrap_or_default().trim_start_matches('/');
+    let files = [
+        format!("/sys/fs/cgroup/{own}/memory.max"),
+        "/sys/fs/cgroup/memory.max".to_owned(),
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned(),
+    ];
+    let limits = files.iter().filter_map(|file| {
+        let text = fs::read_to_string(file).ok()?;
+        text.trim().parse().ok()
+    });
+    limits.min()
+}
+
 /// The bytes that a line `name 123 kB` says.
 fn kibibytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let number = line.trim().strip_suffix(" kB")?;
     number.parse::<u64>().ok().map(|it| it * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_linux_tells_is_read() {
+        let meminfo = "MemTotal:       24669420 kB\nMemFree:         6000000 kB\n";
+        assert_eq!(kibibytes(meminfo, "MemTotal:"), Some(24_669_420 * 1024));
+        assert_eq!(kibibytes(meminfo, "MemAvailable:"), None);
+        // This process has its code in memory, and less than all of it.
+        assert!((1 << 20..usual_limit()).contains(&resident()));
+    }
 }

@@ -3,6 +3,7 @@
 mod resume;
 
 use crate::info::Info;
+use crate::limits::{self, Limits};
 use crate::report;
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
@@ -12,6 +13,7 @@ use crate::{Error, interrupt, repl, torch};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A scripting host for adversarial-robustness experiments.
 #[derive(Parser)]
@@ -149,6 +151,36 @@ struct Common {
     /// Let the script write a file or into a folder besides its run folder
     #[arg(long, value_name = "PATH")]
     allow_write: Vec<PathBuf>,
+
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+/// What a script may take. It ends there as at a Ctrl-C: what was computed is kept.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
+struct Bounds {
+    /// Stop the script (in a session each input, in a test each test) after this time: 90s, 10m, 2h
+    #[arg(long, value_name = "DURATION", value_parser = limits::duration)]
+    max_time: Option<Duration>,
+
+    /// Stop it when the program takes more memory than this: 512M, 8G [default: nine tenths of what
+    /// there is]
+    #[arg(long, value_name = "SIZE", value_parser = limits::size)]
+    max_memory: Option<u64>,
+
+    /// Stop it after so many steps, those of native functions not counted
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_operations: Option<u64>,
+}
+
+impl Bounds {
+    fn limits(self) -> Limits {
+        Limits {
+            time: self.max_time,
+            memory: self.max_memory,
+            operations: self.max_operations,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -227,6 +259,9 @@ struct Test {
     /// Let the tests read a file or folder besides their own folder
     #[arg(long, value_name = "PATH")]
     allow_read: Vec<PathBuf>,
+
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 #[derive(Args)]
@@ -382,6 +417,7 @@ fn run_tests(test: Test) -> i32 {
     let settings = Settings {
         device: test.device,
         allow_read: test.allow_read,
+        limits: test.bounds.limits(),
         ..Settings::default()
     };
     let tell = |result: &str| say(result.trim_end());
@@ -426,6 +462,7 @@ impl Common {
             command_line: None,
             allow_read: self.allow_read,
             allow_write: self.allow_write,
+            limits: self.bounds.limits(),
             profile: false,
         }
     }
@@ -458,14 +495,23 @@ fn finish(ending: Ending) -> i32 {
         Ending::Failed(report) => failed(&report),
         Ending::Interrupted(left) => {
             eprintln!("interrupted");
-            for name in left.checkpoints {
-                eprintln!("checkpoint in the run folder: {name}");
-            }
-            if let Some(folder) = left.resumable {
-                eprintln!("to go on: rhobust run --resume {}", folder.display());
-            }
+            tell_what_is_left(left);
             INTERRUPTED
         }
+        Ending::Limited(report, left) => {
+            failed(&report);
+            tell_what_is_left(left);
+            FAILED
+        }
+    }
+}
+
+fn tell_what_is_left(left: script::Left) {
+    for name in left.checkpoints {
+        eprintln!("checkpoint in the run folder: {name}");
+    }
+    if let Some(folder) = left.resumable {
+        eprintln!("to go on: rhobust run --resume {}", folder.display());
     }
 }
 

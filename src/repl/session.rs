@@ -385,7 +385,9 @@ impl Session {
         let weights = self.weights();
         let before = self.moment();
         let ast = self.functions.merge(&ast);
+        let watch = self.host.watch();
         let mut value = self.engine.eval_ast_with_scope(&mut self.scope, &ast);
+        drop(watch);
         // Not everything that runs long hears of a Ctrl-C before it has ended.
         if value.is_ok() && interrupt::requested() {
             let stopped = EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE);
@@ -597,12 +599,19 @@ impl Session {
         if self.leaving.get() {
             return Outcome::Exit;
         }
+        let limited = interrupt::limit().is_some();
+        let report = || Outcome::Failed(errors::report(&self.engine, error));
         match interrupt::requested() {
             true => {
+                let outcome = if limited {
+                    report()
+                } else {
+                    Outcome::Interrupted
+                };
                 interrupt::clear();
-                Outcome::Interrupted
+                outcome
             }
-            false => Outcome::Failed(errors::report(&self.engine, error)),
+            false => report(),
         }
     }
 }

@@ -58,12 +58,6 @@ impl Machine {
     }
 }
 
-/// Bytes of memory that a new program could have now; 0 where unknown.
-pub fn available_memory() -> u64 {
-    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    bytes(&meminfo, "MemAvailable")
-}
-
 fn bytes(meminfo: &str, name: &str) -> u64 {
     let kibibytes = field(meminfo, name).and_then(|text| text.strip_suffix(" kB"));
     let kibibytes = kibibytes.and_then(|text| text.parse::<u64>().ok());

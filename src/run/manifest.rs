@@ -1,13 +1,16 @@
 //! What `record.json` says.
 
+use super::clock::utc;
 use super::machine::Machine;
 use super::sources::Source;
+use crate::files::write_whole;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// In the folder of a run.
 pub(super) const FILE: &str = "record.json";
@@ -35,7 +38,7 @@ pub struct Recorded {
     /// The number of this layout, raised when a reader has to know.
     pub format: u32,
     pub status: Status,
-    /// Why the run failed.
+    /// Why the run failed, or the limit that it was interrupted at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
     /// The path of the script that was run.
@@ -89,6 +92,25 @@ impl Recorded {
         };
         serde_json::from_str(&text)
             .map_err(|error| Error::invalid(format!("{shown}/{FILE} is damaged ({error})")))
+    }
+
+    /// Closes the record in `folder` from outside of the run, which cannot do it itself any more.
+    ///
+    /// # Errors
+    /// As for [`Recorded::read`], and where it cannot be written.
+    pub fn close(folder: &Path, limit: &str) -> Result<()> {
+        let mut recorded = Recorded::read(folder)?;
+        recorded.status = Status::Interrupted;
+        recorded.error = Some(format!("error: {limit}"));
+        recorded.ended = Some(utc(SystemTime::now()));
+        recorded.write(folder)
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::invalid(error.to_string()))?;
+        text.push('\n');
+        write_whole(&folder.join(FILE), text.as_bytes())
     }
 }
 

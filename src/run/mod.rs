@@ -20,7 +20,7 @@ mod tensorboard;
 
 pub use clock::utc;
 pub use ledgers::Opened;
-pub use machine::{Machine, available_memory};
+pub use machine::Machine;
 pub use manifest::{Manifest, Recorded, Status};
 pub use measurements::Measurement;
 pub use record::{Ending, Record};

@@ -65,6 +65,8 @@ pub enum Ending {
     /// With the message that the user saw.
     Failed(String),
     Interrupted,
+    /// As if it had been interrupted, with the message that the user saw.
+    Limited(String),
 }
 
 /// Rows, and whether the file lacks some of them.
@@ -347,6 +349,7 @@ impl Record {
             Ending::Finished => (Status::Finished, None),
             Ending::Failed(message) => (Status::Failed, Some(message)),
             Ending::Interrupted => (Status::Interrupted, None),
+            Ending::Limited(message) => (Status::Interrupted, Some(message)),
         };
         self.recorded.ended = Some(utc(SystemTime::now()));
         self.flush()
@@ -359,10 +362,7 @@ impl Record {
             let inside = path.strip_prefix(&self.folder).unwrap_or(&path);
             inside.display().to_string()
         });
-        let mut text = serde_json::to_string_pretty(&self.recorded)
-            .map_err(|error| Error::invalid(error.to_string()))?;
-        text.push('\n');
-        write_whole(&self.folder.join(RECORD), text.as_bytes())
+        self.recorded.write(&self.folder)
     }
 }
 

@@ -23,7 +23,7 @@ mod limits {
     pub const VARIABLES: usize = 4096;
     pub const FUNCTIONS: usize = 4096;
     pub const MODULES: usize = 256;
-    /// Rhai's word for unlimited: training loops are long. Ctrl-C ends every one.
+    /// Rhai's word for unlimited: the host counts them, those within native functions too.
     pub const OPERATIONS: u64 = 0;
 }
 
@@ -51,8 +51,12 @@ pub fn engine(host: Host) -> Engine {
         .set_optimization_level(OptimizationLevel::None)
         // Text that is made into code at run time has no file to point to.
         .disable_symbol("eval")
-        .on_progress(|_| interrupt::requested().then(|| "interrupted".into()))
         .set_module_resolver(Resolver::default());
+    let counting = host.clone();
+    engine.on_progress(move |_| {
+        counting.count_operation();
+        interrupt::requested().then(|| "interrupted".into())
+    });
     let printer = host.clone();
     engine.on_print(move |text| printer.print(text));
     let places = host.clone();

@@ -5,6 +5,7 @@ use super::host::Host;
 use super::sentences::sentence;
 use super::sources::Place;
 use super::spans::Span;
+use crate::interrupt;
 use rhai::{Engine, EvalAltResult, Position};
 use std::fmt::Write;
 use unicode_width::UnicodeWidthChar;
@@ -17,7 +18,8 @@ pub fn report(engine: &Engine, error: &EvalAltResult) -> String {
     let host = Host::of_engine(engine);
     let (leaf, calls) = unfold(error);
     let place = host.place(leaf.position());
-    let mut text = format!("error: {}\n", sentence(engine, leaf, place.as_ref()));
+    let sentence = interrupt::limit().unwrap_or_else(|| sentence(engine, leaf, place.as_ref()));
+    let mut text = format!("error: {sentence}\n");
     let mut calls: Vec<_> = calls
         .into_iter()
         .rev()

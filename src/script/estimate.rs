@@ -82,8 +82,14 @@ fn probe(settings: Settings, verbose: bool) -> Result<(Option<Estimate>, Ending)
         }
     });
     let engine = engine(host.clone());
-    let ending = match compile_and_run(&host, &engine) {
+    let watch = host.watch();
+    let ran = compile_and_run(&host, &engine);
+    drop(watch);
+    let ending = match ran {
         Ok(()) => Ending::Finished,
+        Err(stopped) if interrupt::limit().is_some() => {
+            Ending::Limited(errors::report(&engine, &stopped), Left::default())
+        }
         Err(_) if interrupt::requested() => Ending::Interrupted(Left::default()),
         Err(error) => Ending::Failed(errors::report(&engine, &error)),
     };
@@ -95,7 +101,7 @@ fn probe(settings: Settings, verbose: bool) -> Result<(Option<Estimate>, Ending)
     let stopped = match &ending {
         Ending::Finished => None,
         Ending::Interrupted(_) => Some("interrupted".to_owned()),
-        Ending::Failed(report) => Some(report.trim_end().to_owned()),
+        Ending::Failed(report) | Ending::Limited(report, _) => Some(report.trim_end().to_owned()),
     };
     let estimate = Estimate::new(&probe, &run, circumstances, stopped);
     Ok((Some(estimate), ending))

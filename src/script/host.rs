@@ -12,15 +12,17 @@ use super::sources::{Place, Source, Sources};
 use crate::estimate::Probe;
 use crate::files::{Access, File, Folder, LARGEST_TEXT, LastingFolder, Right, Target};
 use crate::ledger::{About, Ledger};
+use crate::limits::{Limits, Reached, Watch};
 use crate::report::Screen;
-use crate::run::{self, Manifest, Record};
+use crate::run::{self, Manifest, Record, Recorded};
 use crate::torch::{self, Device};
-use crate::{Error, Result, info, notice};
+use crate::{Error, Result, info, interrupt, memory, notice};
 use rhai::{Engine, Map, NativeCallContext, Position};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the command line says about a run.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,7 @@ pub struct Settings {
     pub command_line: Option<Vec<String>>,
     pub allow_read: Vec<PathBuf>,
     pub allow_write: Vec<PathBuf>,
+    pub limits: Limits,
     /// Whether to tell where the time went.
     pub profile: bool,
 }
@@ -73,6 +76,10 @@ struct State {
     known: RefCell<Outline>,
     /// What the user was warned of.
     warnings: RefCell<HashSet<String>>,
+    /// The steps that the script has taken since the watch over it began.
+    operations: Cell<u64>,
+    /// Whose record is to be closed if the program has to end.
+    recording_in: Arc<Mutex<Option<PathBuf>>>,
 }
 
 impl Host {
@@ -90,6 +97,8 @@ impl Host {
             probing: RefCell::default(),
             known: RefCell::default(),
             warnings: RefCell::default(),
+            operations: Cell::default(),
+            recording_in: Arc::default(),
             settings,
         }));
         let state = Rc::downgrade(&host.0);
@@ -267,6 +276,7 @@ impl Host {
             None => Record::create(&folder, manifest)?,
         };
         *self.0.record.borrow_mut() = Some(record);
+        *held(&self.0.recording_in) = Some(folder);
         if self.probe().is_none() {
             self.show_progress();
         }
@@ -280,6 +290,7 @@ impl Host {
             return Ok(());
         };
         let finished = ending == run::Ending::Finished;
+        *held(&self.0.recording_in) = None;
         record.end(ending)?;
         let named = self.settings().out.is_some() || self.settings().resume.is_some();
         if finished || named || record.has_results()? {
@@ -307,6 +318,35 @@ impl Host {
         match self.0.record.borrow_mut().as_mut() {
             Some(record) => f(record),
             None => Ok(()),
+        }
+    }
+
+    /// Watches over the limits while what is returned lives.
+    pub fn watch(&self) -> Watch {
+        let limits = self.settings().limits;
+        self.0.operations.set(0);
+        memory::set_limit(limits.memory_or_usual());
+        torch::bound_memory(memory::limit().saturating_sub(memory::resident()));
+        let recording_in = self.0.recording_in.clone();
+        Watch::begin(limits, self.settings().interactive, move |reached| {
+            let message = format!("{reached} (a native call did not stop)");
+            eprintln!("error: {message}");
+            if let Some(folder) = &*held(&recording_in)
+                && let Err(error) = Recorded::close(folder, &message)
+            {
+                eprintln!("error: {error}");
+            }
+        })
+    }
+
+    /// Counts a step of the script, which may be the last that it may take.
+    pub(super) fn count_operation(&self) {
+        let count = self.0.operations.get() + 1;
+        self.0.operations.set(count);
+        if let Some(limit) = self.settings().limits.operations
+            && count == limit.saturating_add(1)
+        {
+            interrupt::stop_at(Reached::Operations(limit).to_string());
         }
     }
 
@@ -404,6 +444,10 @@ impl Host {
         self.recording(|record| record.add_source(copied(&added.0)))?;
         Ok(added)
     }
+}
+
+fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A script file for the record; library modules are kept beneath `std`.

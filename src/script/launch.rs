@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub enum Ending {
     Finished,
     Interrupted(Left),
+    /// At a limit, with the report for the user.
+    Limited(String, Left),
     /// With the report for the user.
     Failed(String),
 }
@@ -45,15 +47,25 @@ fn run_here(settings: Settings) -> Ending {
     if host.settings().profile {
         profile::start(torch::cuda::synchronize);
     }
-    let ending = match compile_and_run(&host, &engine) {
+    let watch = host.watch();
+    let ran = compile_and_run(&host, &engine);
+    // What is kept of the run takes the time that it takes.
+    drop(watch);
+    let ending = match ran {
         Ok(()) => Ending::Finished,
-        Err(_) if interrupt::requested() => match host.write_checkpoints() {
-            Ok(checkpoints) => Ending::Interrupted(Left {
-                checkpoints,
-                resumable: host
-                    .run_folder()
-                    .filter(|it| it.join(ledger::FOLDER).exists()),
-            }),
+        Err(stopped) if interrupt::requested() => match host.write_checkpoints() {
+            Ok(checkpoints) => {
+                let left = Left {
+                    checkpoints,
+                    resumable: host
+                        .run_folder()
+                        .filter(|it| it.join(ledger::FOLDER).exists()),
+                };
+                match interrupt::limit() {
+                    None => Ending::Interrupted(left),
+                    Some(_) => Ending::Limited(report(&engine, &stopped), left),
+                }
+            }
             Err(error) => Ending::Failed(format!("interrupted; no checkpoint: {error}\n")),
         },
         Err(error) => Ending::Failed(report(&engine, &error)),
@@ -87,6 +99,7 @@ pub(super) fn recorded(ending: &Ending) -> run::Ending {
     match ending {
         Ending::Finished => run::Ending::Finished,
         Ending::Interrupted(_) => run::Ending::Interrupted,
+        Ending::Limited(report, _) => run::Ending::Limited(report.trim_end().to_owned()),
         Ending::Failed(report) => run::Ending::Failed(report.trim_end().to_owned()),
     }
 }

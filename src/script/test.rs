@@ -188,6 +188,7 @@ impl Trial {
     /// Runs the file's statements, then the test; `Err` is the report of what failed, with
     /// what was printed before.
     fn run(&self, name: &str) -> std::result::Result<(), String> {
+        let _watch = self.host.watch();
         let ast = self.compile()?;
         self.host.set_seed(self.host.seed());
         let called = self.engine.call_fn_with_options::<Dynamic>(
@@ -198,11 +199,14 @@ impl Trial {
             (),
         );
         match called {
-            Err(error) => Err(format!(
-                "{}{}",
-                self.printed.borrow(),
-                report(&self.engine, &error)
-            )),
+            Err(error) => {
+                let report = report(&self.engine, &error);
+                // The limits hold for each test anew.
+                if interrupt::limit().is_some() {
+                    interrupt::clear();
+                }
+                Err(format!("{}{report}", self.printed.borrow()))
+            }
             Ok(_) => Ok(()),
         }
     }

@@ -69,6 +69,16 @@ pub fn keep_memory() {
     }
 }
 
+/// From now on tensors on the CPU may hold so many bytes in all; an operation that needs more
+/// fails with `OutOfMemory` before it takes them.
+pub fn bound_memory(bytes: u64) {
+    unsafe extern "C" {
+        fn rhobust_bound_memory(bytes: u64);
+    }
+    // SAFETY: the function stores a number and sets an allocator that is never freed.
+    unsafe { rhobust_bound_memory(bytes) };
+}
+
 /// Threads that one operation may use.
 pub fn num_threads() -> usize {
     usize::try_from(tch::get_num_threads()).unwrap_or(1)

@@ -1,0 +1,232 @@
+//! How long a script may run, how much memory it may take and how many steps: a watch over it,
+//! which asks it to stop and ends the program where it does not.
+
+use crate::{interrupt, memory};
+use std::fmt;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// What the command line says; none is no limit but what the machine has.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    pub time: Option<Duration>,
+    /// Bytes of the whole process.
+    pub memory: Option<u64>,
+    /// Of the script's own; what native functions do counts as one.
+    pub operations: Option<u64>,
+}
+
+/// A limit that was reached.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reached {
+    Time(Duration),
+    Memory(u64),
+    /// Nobody set this one.
+    Machine(u64),
+    Operations(u64),
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Reached::Time(limit) => {
+                let limit = shown_duration(*limit);
+                write!(
+                    f,
+                    "the script reached its limit of time, {limit}; --max-time sets another"
+                )
+            }
+            Reached::Memory(limit) => {
+                let limit = shown_size(*limit);
+                write!(
+                    f,
+                    "the script reached its limit of memory, {limit}; --max-memory sets another"
+                )
+            }
+            Reached::Machine(limit) => {
+                let limit = shown_size(*limit);
+                write!(
+                    f,
+                    "the script needs more memory than a program should take here, {limit}; \
+                     --max-memory sets another limit"
+                )
+            }
+            Reached::Operations(limit) => write!(
+                f,
+                "the script reached its limit of {limit} steps; --max-operations sets another"
+            ),
+        }
+    }
+}
+
+/// How often the watch looks. Memory can be filled at some 10 GB/s.
+const PERIOD: Duration = Duration::from_millis(10);
+
+/// A native call returns within this time after a stop was asked for, or the program ends.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// While it lives, the script is watched.
+pub struct Watch {
+    ended: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Watches what this thread does next. A script that does not stop when it is asked to ends
+    /// with the program, after `tell`; a `patient` watch does that only where memory runs out.
+    pub fn begin(limits: Limits, patient: bool, tell: impl Fn(&Reached) + Send + 'static) -> Watch {
+        let (ended, end) = mpsc::channel();
+        let work = move || {
+            let began = Instant::now();
+            let mut asked: Option<(Reached, Instant)> = None;
+            while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+                let Some((reached, at)) = &asked else {
+                    if let Some(reached) = limits.reached(began) {
+                        interrupt::stop_at(reached.to_string());
+                        asked = Some((reached, Instant::now()));
+                    }
+                    continue;
+                };
+                if (!patient && at.elapsed() > GRACE) || is_far_beyond(reached) {
+                    tell(reached);
+                    // SAFETY: nothing else of this process is to run; its threads are busy.
+                    unsafe { libc::_exit(1) };
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("watch".into()).spawn(work);
+        Watch {
+            ended: Some(ended),
+            // Without threads there is no watch, and not much of a run.
+            thread: thread.ok(),
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.ended = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Limits {
+    /// The bytes that the process may have.
+    pub fn memory_or_usual(&self) -> u64 {
+        self.memory.unwrap_or_else(memory::usual_limit)
+    }
+
+    fn reached(&self, began: Instant) -> Option<Reached> {
+        if let Some(limit) = self.time.filter(|limit| began.elapsed() >= *limit) {
+            return Some(Reached::Time(limit));
+        }
+        let limit = memory::limit();
+        (memory::resident() > limit).then_some(match self.memory {
+            Some(_) => Reached::Memory(limit),
+            None => Reached::Machine(limit),
+        })
+    }
+}
+
+/// Whether so much more memory is taken that there is no time to wait.
+fn is_far_beyond(reached: &Reached) -> bool {
+    match reached {
+        Reached::Memory(limit) | Reached::Machine(limit) => {
+            memory::resident() > limit.saturating_add(limit / 20)
+        }
+        _ => false,
+    }
+}
+
+/// `90s`, `10m`, `1.5h`.
+///
+/// # Errors
+/// What a duration looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let units = [
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3600.0),
+        ("d", 86_400.0),
+    ];
+    let seconds = with_unit(text, &units).filter(|it| *it > 0.0);
+    seconds
+        .and_then(|it| Duration::try_from_secs_f64(it).ok())
+        .ok_or_else(|| "write a number with its unit, such as 90s, 10m or 2h".to_owned())
+}
+
+/// `512M`, `8G`, `1.5T`; bytes without a unit.
+///
+/// # Errors
+/// What a size looks like.
+pub fn size(text: &str) -> Result<u64, String> {
+    let units = [
+        ("K", 1024.0),
+        ("M", 1024.0 * 1024.0),
+        ("G", 1024.0 * 1024.0 * 1024.0),
+        ("T", 1024.0 * 1024.0 * 1024.0 * 1024.0),
+        ("", 1.0),
+    ];
+    let text = text
+        .strip_suffix("iB")
+        .or(text.strip_suffix('B'))
+        .unwrap_or(text);
+    let bytes = with_unit(text, &units).filter(|it| *it >= 1.0);
+    bytes
+        .map(|it| it as u64)
+        .ok_or_else(|| "write a number with its unit, such as 512M or 8G".to_owned())
+}
+
+fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let number = |(unit, factor): &(&str, f64)| {
+        let number = text.trim().strip_suffix(unit)?.trim_end();
+        Some(number.parse::<f64>().ok()? * factor)
+    };
+    units.iter().find_map(number).filter(|it| it.is_finite())
+}
+
+/// As [`duration`] reads it.
+pub fn shown_duration(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
+/// As [`size`] reads it.
+pub fn shown_size(bytes: u64) -> String {
+    let units = [(1_u64 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    let whole = |(unit, _): &&(u64, &str)| bytes >= *unit && bytes.is_multiple_of(*unit);
+    match units.iter().find(whole) {
+        Some((unit, name)) => format!("{}{name}", bytes / unit),
+        None if bytes >= 1 << 30 => format!("{:.1}G", bytes as f64 / f64::from(1 << 30)),
+        None => bytes.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["90", "s", "-1s", "0s", "1e400h", "NaNs", "ten m"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(size("8G"), Ok(8 << 30));
+        assert_eq!(size("512MiB"), Ok(512 << 20));
+        assert_eq!(size("1000"), Ok(1000));
+        for wrong in ["G", "-1G", "0", "8X", "inf"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(size(&shown_size(3 << 29)), Ok(3 << 29));
+        assert_eq!(
+            duration(&shown_duration(Duration::from_millis(1500))),
+            Ok(Duration::from_millis(1500))
+        );
+    }
+}
