@@ -1,9 +1,11 @@
 //! The command line.
 
+mod again;
 mod resume;
 
 use crate::info::Info;
 use crate::limits::{self, Limits};
+use crate::recipe::is_recipe;
 use crate::report;
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
@@ -12,7 +14,7 @@ use crate::torch::cuda;
 use crate::{Error, interrupt, repl, torch};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A scripting host for adversarial-robustness experiments.
@@ -27,6 +29,8 @@ use std::time::Duration;
     rhobust estimate scripts/paper.rhai --set epochs=10\n  \
     rhobust test tests/stdlib\n  \
     rhobust report runs/first\n  \
+    rhobust replay runs/first\n  \
+    rhobust pack runs/first\n  \
     rhobust doc pgd"
 )]
 struct Cli {
@@ -53,6 +57,14 @@ enum Command {
     Estimate(Estimate),
     /// Run the tests in scripts: every function test_...() after the statements of its file
     Test(Test),
+    /// Run a run or a recipe again, and say whether all its numbers are the same
+    Replay(again::Replay),
+    /// Make one file of a run, to share: its script, parameters and results, and which data it needs
+    Pack(again::Pack),
+    /// Say what a recipe reads, writes, takes and should give, without running it
+    Inspect(again::Inspect),
+    /// Compare the scripts, parameters, data, versions and results of two runs or recipes
+    Diff(again::Diff),
     /// Write a page about runs: tables, figures, pictures, to open without a network
     Report(Report),
     /// Show what scripts can call: the topics, or what is known of a name
@@ -94,12 +106,16 @@ struct Doc {
     rhobust run --resume runs/evaluate-2026-01-31T12-00-00 --set batch_size=16"
 )]
 struct Run {
-    /// The script, a .rhai file
+    /// The script, a .rhai file, or a recipe, a .rhobust file
     #[arg(required_unless_present_any = ["help", "resume"])]
     script: Option<PathBuf>,
 
     #[command(flatten)]
     common: Common,
+
+    /// Data that the script or recipe reads, by the name of its parameter
+    #[arg(long, value_name = "NAME=PATH", value_parser = key_and_value)]
+    data: Vec<(String, String)>,
 
     /// The folder for the results, new or empty [default: runs/SCRIPT-TIME]
     #[arg(long, value_name = "DIR")]
@@ -290,6 +306,7 @@ pub fn main() -> i32 {
     interrupt_on_ctrl_c();
     match cli.command {
         Command::Run(run) if run.help => help_for_run(run),
+        Command::Run(run) if run.recipe().is_some() => run_recipe(run),
         Command::Run(run) => match run.settings() {
             Ok(settings) => finish(script::run(settings)),
             Err(error) => failed(&format!("error: {error}\n")),
@@ -307,6 +324,10 @@ pub fn main() -> i32 {
         Command::Check(check) => run_check(&check),
         Command::Estimate(estimate) => run_estimate(estimate),
         Command::Test(test) => run_tests(test),
+        Command::Replay(given) => given.run(),
+        Command::Pack(given) => given.run(),
+        Command::Inspect(given) => given.run(),
+        Command::Diff(given) => given.run(),
         Command::Report(given) => match report::write_report(&given.runs, given.out.as_deref()) {
             Ok(page) => {
                 say(&page.display().to_string());
@@ -434,8 +455,26 @@ fn run_tests(test: Test) -> i32 {
     }
 }
 
+fn run_recipe(run: Run) -> i32 {
+    let path = run.script.unwrap_or_default();
+    let given = again::Given {
+        data: run.data,
+        common: run.common,
+        out: run.out,
+        profile: run.profile,
+    };
+    again::run_recipe(&path, given)
+}
+
 impl Run {
-    fn settings(self) -> crate::Result<Settings> {
+    /// The recipe that is run, if it is none but a script.
+    fn recipe(&self) -> Option<&Path> {
+        self.script.as_deref().filter(|it| is_recipe(it))
+    }
+
+    fn settings(mut self) -> crate::Result<Settings> {
+        // For a script that is one way to give a parameter.
+        self.common.set.append(&mut self.data);
         match self.resume.clone() {
             Some(folder) => resume::settings(self, folder),
             None => Ok(Settings {

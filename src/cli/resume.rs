@@ -16,21 +16,8 @@ use std::path::{Path, PathBuf};
 pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
     let recorded = Recorded::read(&folder)?;
     check_directory(&recorded, &folder)?;
-    let then = Cli::try_parse_from(&recorded.command_line).map(|it| it.command);
-    let Ok(Command::Run(then)) = then else {
-        bail!(
-            "{}: this run was not made by `rhobust run`",
-            folder.display()
-        );
-    };
-    for (option, paths) in [
-        ("--allow-read", &then.common.allow_read),
-        ("--allow-write", &then.common.allow_write),
-    ] {
-        for path in paths {
-            eprintln!("as this run was started: {option} {}", path.display());
-        }
-    }
+    let then = called(&recorded, &folder)?;
+    tell_allowed(&then.common);
     let common = merged(then.common, now.common);
     let command_line = command_line(then.script.as_deref(), &common);
     Ok(Settings {
@@ -39,6 +26,32 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
         profile: now.profile,
         ..common.settings(then.script)
     })
+}
+
+/// How the run in `folder` was called.
+///
+/// # Errors
+/// `Invalid` for a record of something else than `rhobust run`.
+pub(super) fn called(recorded: &Recorded, folder: &Path) -> Result<Run> {
+    match Cli::try_parse_from(&recorded.command_line).map(|it| it.command) {
+        Ok(Command::Run(then)) => Ok(then),
+        _ => bail!(
+            "{}: this run was not made by `rhobust run`",
+            folder.display()
+        ),
+    }
+}
+
+/// What a run may do because of how it was called some time ago.
+pub(super) fn tell_allowed(then: &Common) {
+    for (option, paths) in [
+        ("--allow-read", &then.allow_read),
+        ("--allow-write", &then.allow_write),
+    ] {
+        for path in paths {
+            eprintln!("as this run was started: {option} {}", path.display());
+        }
+    }
 }
 
 /// Paths on the command line and in the script are relative to where it was started.
@@ -53,7 +66,7 @@ fn check_directory(recorded: &Recorded, folder: &Path) -> Result<()> {
     }
 }
 
-fn merged(mut then: Common, now: Common) -> Common {
+pub(super) fn merged(mut then: Common, now: Common) -> Common {
     let again = |key: &String| now.set.iter().any(|(other, _)| other == key);
     then.set.retain(|(key, _)| !again(key));
     then.set.extend(now.set);
@@ -78,7 +91,7 @@ fn merged(mut then: Common, now: Common) -> Common {
 }
 
 /// The words that make `common` again.
-fn command_line(script: Option<&Path>, common: &Common) -> Vec<String> {
+pub(super) fn command_line(script: Option<&Path>, common: &Common) -> Vec<String> {
     let mut words = vec!["rhobust".to_owned(), "run".to_owned()];
     words.extend(script.map(|it| it.display().to_string()));
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);

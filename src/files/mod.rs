@@ -20,7 +20,7 @@ mod write;
 pub use folder::{Folder, Kind, Stamp};
 pub use gate::{Gate, Refusal, Right};
 pub use lasting::{FolderToWrite, LastingFolder};
-pub use log::{Access, What};
+pub use log::{Access, Content, What};
 pub use name::plain_name;
 pub use open::{File, LARGEST_IMAGE, LARGEST_TEXT};
 pub use write::{NewFile, Target, write_whole};

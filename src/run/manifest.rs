@@ -1,6 +1,7 @@
 //! What `record.json` says.
 
 use super::clock::utc;
+use super::inputs::{Input, Output};
 use super::machine::Machine;
 use super::sources::Source;
 use crate::files::write_whole;
@@ -63,6 +64,12 @@ pub struct Recorded {
     /// What the user was warned of.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+    /// What the run read besides scripts, once it ended; `inputs.csv` has each file.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub inputs: Vec<Input>,
+    /// What the script wrote, once it ended.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub outputs: Vec<Output>,
     /// UTC.
     pub started: String,
     /// When the run was resumed, each time.

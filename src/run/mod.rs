@@ -9,6 +9,7 @@ mod class_table;
 mod clock;
 pub(crate) mod csv;
 mod guards;
+mod inputs;
 mod ledgers;
 mod lock;
 mod machine;
@@ -17,8 +18,11 @@ mod measurements;
 mod record;
 mod sources;
 mod tensorboard;
+#[cfg(test)]
+pub mod testing;
 
 pub use clock::utc;
+pub use inputs::{Input, InputFile, Inputs, Output};
 pub use ledgers::Opened;
 pub use machine::Machine;
 pub use manifest::{Manifest, Recorded, Status};

@@ -3,6 +3,7 @@
 use super::class_table::ClassTable;
 use super::clock::utc;
 use super::guards::{check_unchanged, claim, refuse_links, refuse_used};
+use super::inputs::{self, Inputs, Output};
 use super::ledgers::{Ledgers, Opened};
 use super::lock::Lock;
 use super::machine::Machine;
@@ -24,13 +25,14 @@ use std::time::{Duration, Instant, SystemTime};
 const RECORD: &str = manifest::FILE;
 const METRICS: &str = "metrics.csv";
 const CLASSES: &str = "classes.csv";
+const INPUTS: &str = inputs::FILE;
 pub(super) const SCRIPT: &str = "script";
 const TENSORBOARD: &str = "tensorboard";
 const GALLERY: &str = "gallery";
 /// What every record has, whatever the script does.
 const ALWAYS: [&str; 4] = [RECORD, METRICS, CLASSES, SCRIPT];
 /// What it may have besides.
-const RESULTS: [&str; 3] = [TENSORBOARD, ledger::FOLDER, GALLERY];
+const RESULTS: [&str; 4] = [TENSORBOARD, ledger::FOLDER, GALLERY, INPUTS];
 
 /// Rows wait at least this long before the file is written again, except at the end of an
 /// epoch.
@@ -160,6 +162,8 @@ impl Record {
             machine: Machine::read(),
             notes: Map::new(),
             warnings: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
             started: utc(SystemTime::now()),
             resumed: Vec::new(),
             ended: None,
@@ -296,6 +300,16 @@ impl Record {
         self.write_record()
     }
 
+    /// What the run read and wrote. It is written with whatever comes next.
+    pub fn set_files(&mut self, inputs: Inputs, outputs: Vec<Output>) -> Result<()> {
+        if !inputs.files.is_empty() {
+            write_whole(&self.folder.join(INPUTS), &inputs.encode()?)?;
+        }
+        self.recorded.inputs = inputs.inputs;
+        self.recorded.outputs = outputs;
+        Ok(())
+    }
+
     /// Adds to the time that the part `name` took. It is written with whatever comes next.
     pub fn add_time(&mut self, name: &str, took: Duration) {
         *self.recorded.timings.entry(name.to_owned()).or_default() += took.as_secs_f64();
@@ -381,7 +395,7 @@ mod tests {
 
     fn manifest() -> Manifest {
         let source = Source {
-            path: "scripts/adv.rhai".into(),
+            path: "/home/me/scripts/adv.rhai".into(),
             text: "let x = 1;\n".into(),
         };
         let versions = [("rhobust", "0.1.0"), ("libtorch", "2.11.0")];
@@ -440,7 +454,10 @@ mod tests {
         let recorded = read(&folder);
         assert_eq!(recorded, record.recorded);
         assert_eq!(recorded.status, Status::Finished);
-        assert_eq!(recorded.script.as_deref(), Some("scripts/adv.rhai"));
+        assert_eq!(
+            recorded.script.as_deref(),
+            Some("/home/me/scripts/adv.rhai")
+        );
         assert_eq!(recorded.script_copy.as_deref(), Some("script/adv.rhai"));
         assert_eq!(recorded.seed, u64::MAX);
         assert_eq!(recorded.notes["eps"]["pixels"], 0.03);
@@ -522,7 +539,9 @@ mod tests {
         let before = text(&first, RECORD);
         let message = again();
         assert!(
-            message.contains("first already holds the record of a run (scripts/adv.rhai, started"),
+            message.contains(
+                "first already holds the record of a run (/home/me/scripts/adv.rhai, started"
+            ),
             "{message}"
         );
         assert!(

@@ -19,7 +19,7 @@ use crate::torch::{self, Device};
 use crate::{Error, Result, info, interrupt, memory, notice};
 use rhai::{Engine, Map, NativeCallContext, Position};
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -276,6 +276,7 @@ impl Host {
             None => Record::create(&folder, manifest)?,
         };
         *self.0.record.borrow_mut() = Some(record);
+        self.0.permissions.keep_contents();
         *held(&self.0.recording_in) = Some(folder);
         if self.probe().is_none() {
             self.show_progress();
@@ -291,6 +292,10 @@ impl Host {
         };
         let finished = ending == run::Ending::Finished;
         *held(&self.0.recording_in) = None;
+        if finished {
+            let (inputs, outputs) = self.files_of_the_run(record.folder())?;
+            record.set_files(inputs, outputs)?;
+        }
         record.end(ending)?;
         let named = self.settings().out.is_some() || self.settings().resume.is_some();
         if finished || named || record.has_results()? {
@@ -298,6 +303,19 @@ impl Host {
         }
         let folder = record.folder();
         std::fs::remove_dir_all(folder).map_err(|error| Error::io(folder, &error))
+    }
+
+    /// What this run, whose folder is given, read besides its scripts, and what it wrote.
+    fn files_of_the_run(&self, folder: &Path) -> Result<(run::Inputs, Vec<run::Output>)> {
+        let permissions = &self.0.permissions;
+        let (accesses, contents) = (permissions.accesses(), permissions.contents()?);
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let mut own = BTreeSet::from([folder.clone()]);
+        own.extend(self.sources().iter().filter_map(|it| it.path.clone()));
+        let written = accesses.iter().filter(|it| it.right == Right::Write);
+        let outputs = written.filter_map(|it| run::Output::of(&it.real, &folder));
+        let outputs = outputs.collect();
+        Ok((run::Inputs::of(&accesses, &contents, &own), outputs))
     }
 
     /// The ledger for a model under a condition; in memory where no record is kept.

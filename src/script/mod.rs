@@ -53,6 +53,7 @@ pub use estimate::estimate;
 pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, Left, describe, run};
 pub use params::Params;
+pub use permissions::new_run_folder;
 pub use resolver::stdlib;
 pub use sources::{Place, Source};
 pub use test::{Outcome, test};

@@ -151,7 +151,7 @@ fn paper_runs_and_keeps_its_record() {
         assert_eq!(precision, "float32", "{model}");
         run.read(&format!("{model}.safetensors"));
     }
-    run.read("script/scripts/paper.rhai");
+    run.read("script/paper.rhai");
     run.read("script/std/train.rhai");
 }
 
