@@ -1,6 +1,7 @@
 # make build    target/release/rhobust
 # make demo     the paper's comparison on the built-in data set
 # make test     all tests
+# make hostile  a thousand scripts that want what is not theirs
 # make check    formatting and lints
 # make bench    times the session, tensor operations, loading, attacks, training and evaluations
 #               beside Python
@@ -28,6 +29,9 @@ demo: build
 # Tests run beside each other, so each computes with one thread.
 test: libtorch
 	OMP_NUM_THREADS=1 cargo test --locked
+
+hostile: libtorch
+	RHOBUST_HOSTILE=1000 cargo test --release --locked --test hostile -- --nocapture
 
 check: libtorch
 	cargo fmt --check
@@ -67,4 +71,4 @@ clean:
 distclean: clean
 	rm -rf .libtorch .libtorch.partial .libtorch.lock
 
-.PHONY: build demo test check bench libtorch tools clean distclean
+.PHONY: build demo test hostile check bench libtorch tools clean distclean

@@ -51,17 +51,17 @@ impl Error {
     }
 
     /// The same error with the path `real`, and those beneath it, written as the user wrote it.
-    pub fn with_path_as(self, real: &Path, given: &str) -> Self {
+    pub fn with_path_as(self, real: &Path, given: &Path) -> Self {
         let Error::Invalid(message) = self else {
             return self;
         };
-        let real = real.display().to_string();
+        let (real, given) = (real.display().to_string(), given.display().to_string());
         let mut parts = message.split(real.as_str());
         let mut shown = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             // In `/data/cifar10-small`, `/data/cifar10` is another folder.
             let ends = part.starts_with(['/', ':', ',', ';', ' ']) || part.is_empty();
-            shown += if ends { given } else { &real };
+            shown += if ends { &given } else { &real };
             shown += part;
         }
         Error::Invalid(shown)
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_path_is_shown_as_it_was_given_and_its_neighbours_are_left_alone() {
         let error = Error::invalid("/data/c10/a.png: no; /data/c10: no; /data/c10-small/b: no");
-        let shown = error.with_path_as(Path::new("/data/c10"), "link");
+        let shown = error.with_path_as(Path::new("/data/c10"), Path::new("link"));
         assert_eq!(
             shown.to_string(),
             "link/a.png: no; link: no; /data/c10-small/b: no"

@@ -194,15 +194,16 @@ pub fn shown_duration(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }
 
-/// As [`size`] reads it.
+/// As [`size`] reads it, to about a hundredth.
 pub fn shown_size(bytes: u64) -> String {
-    let units = [(1_u64 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
-    let whole = |(unit, _): &&(u64, &str)| bytes >= *unit && bytes.is_multiple_of(*unit);
-    match units.iter().find(whole) {
-        Some((unit, name)) => format!("{}{name}", bytes / unit),
-        None if bytes >= 1 << 30 => format!("{:.1}G", bytes as f64 / f64::from(1 << 30)),
-        None => bytes.to_string(),
-    }
+    let units = [(1_u64 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"), (1, "")];
+    let fits = |(unit, _): &&(u64, &str)| bytes >= *unit;
+    let (unit, name) = units.iter().find(fits).unwrap_or(&(1, ""));
+    let number = format!("{:.2}", bytes as f64 / *unit as f64);
+    format!(
+        "{}{name}",
+        number.trim_end_matches('0').trim_end_matches('.')
+    )
 }
 
 #[cfg(test)]
@@ -223,7 +224,9 @@ mod tests {
         for wrong in ["G", "-1G", "0", "8X", "inf"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(size(&shown_size(3 << 29)), Ok(3 << 29));
+        assert_eq!(shown_size(3 << 29), "1.5G");
+        assert_eq!(size(&shown_size(20 << 20)), Ok(20 << 20));
+        assert_eq!(shown_size(100), "100");
         assert_eq!(
             duration(&shown_duration(Duration::from_millis(1500))),
             Ok(Duration::from_millis(1500))

@@ -950,3 +950,93 @@ fn a_run_can_be_reported_on() {
     report(&["second"]).is_clean_error();
     report(&["first", "--out", "main.rhai"]).is_clean_error();
 }
+
+mod bounds {
+    use super::*;
+
+    fn ends(text: &str, args: &[&str], parts: &[&str]) -> String {
+        let session = Session::script(text).args(args).args(&["--out", "out"]);
+        session.fails(parts);
+        fs::read_to_string(session.path("out/record.json")).unwrap()
+    }
+
+    #[test]
+    fn a_script_ends_at_each_with_its_line() {
+        for (text, args, said) in [
+            (
+                "let n = 0;\nloop { n += 1; }",
+                ["--max-time", "200ms"],
+                "limit of time, 0.2s; --max-time",
+            ),
+            (
+                "let n = 0;\nloop { n += 1; }",
+                ["--max-operations", "1000"],
+                "limit of 1000 steps; --max-operations",
+            ),
+            // The steps of closures that native code calls count, and nothing is caught.
+            (
+                "fn f() {}\nwhile true { try { [1, 2, 3].map(|x| x + 1); } catch { f() } }",
+                ["--max-operations", "1000"],
+                "limit of 1000 steps",
+            ),
+        ] {
+            ends(text, &args, &[said, "main.rhai:2:"]);
+        }
+    }
+
+    #[test]
+    fn the_record_says_which_limit_it_was() {
+        let text = "note(\"so far\", 1);\nloop { }";
+        let record = ends(text, &["--max-time", "100ms"], &["limit of time"]);
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(record["status"], "interrupted");
+        let error = record["error"].as_str().unwrap();
+        assert!(
+            error.contains("limit of time, 0.1s") && error.contains("main.rhai:2:"),
+            "{error}"
+        );
+        assert_eq!(record["notes"]["so far"], 1);
+    }
+
+    #[test]
+    fn a_tensor_beyond_the_limit_is_an_error_that_can_be_caught() {
+        let text = "let x = 0;\n\
+            try { x = zeros([300000000]); } catch (e) { print(e); }\n\
+            let kept = [];\n\
+            loop { kept.push(zeros([1000000])); }";
+        let session = Session::script(text).args(&["--max-memory", "1G"]);
+        let outcome = session.output();
+        let said = "`zeros`: 1.1 GiB do not fit in memory, of which the program may have 1G";
+        assert!(outcome.stdout.contains(said), "{outcome:#?}");
+        outcome.is_clean_error();
+        assert!(outcome.stderr.contains("main.rhai:4:"), "{outcome:#?}");
+    }
+
+    #[test]
+    fn each_test_of_a_script_has_its_own() {
+        let mut session = Session::script("fn test_a() { loop { } }\nfn test_b() { }\n");
+        session.command = "test";
+        let outcome = session.args(&["--max-time", "100ms"]).output();
+        assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+        for part in [
+            "FAILED  main.rhai: test_a",
+            "limit of time",
+            "ok      main.rhai: test_b",
+        ] {
+            assert!(outcome.stdout.contains(part), "{outcome:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_limit_is_said() {
+        for (option, value) in [
+            ("--max-time", "90"),
+            ("--max-memory", "lots"),
+            ("--max-operations", "0"),
+        ] {
+            let outcome = Session::script("").args(&[option, value]).output();
+            assert_eq!(outcome.code, Some(2), "{outcome:?}");
+            assert!(outcome.stderr.contains(option), "{outcome:?}");
+        }
+    }
+}

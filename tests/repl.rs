@@ -561,3 +561,32 @@ fn inputs_can_be_piped() {
     let (code, text) = run("oops\n1 + 1\n");
     assert_eq!((code, text.as_str()), (Some(1), "_2 = 2\n"));
 }
+
+/// What may not be read is asked for, once; the answer holds for the session.
+#[test]
+fn a_person_is_asked_for_what_a_session_may_not_read() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = |name: &str| elsewhere.path().join(name).display().to_string();
+    for name in ["a", "b"] {
+        std::fs::write(path(name), "no tensors").unwrap();
+    }
+    let mut repl = Terminal::repl(&[]);
+    let load = |name: &str| format!("load_tensors(\"{}\")", path(name));
+    repl.prompt(1).keys(&load("a")).keys("\r");
+    repl.sees("allow this session to read \"").keys("n\r");
+    repl.sees("may not read this; `:allow-read").prompt(2);
+    // Not again.
+    repl.command(2, &load("a"), &["may not read this"], 3);
+    repl.keys("\x0c").prompt(3).keys(&load("b")).keys("\r");
+    repl.sees("allow this session to read \"").keys("y\r");
+    repl.sees("not a whole safetensors file").prompt(4);
+    repl.command(4, &load("b"), &["not a whole safetensors file"], 5);
+}
+
+/// A limit ends an input, and the session goes on.
+#[test]
+fn each_input_has_its_limits() {
+    let mut repl = Terminal::repl(&["--max-time", "200ms"]);
+    repl.command(1, "loop { }", &["limit of time, 0.2s"], 2);
+    repl.command(2, "1 + 1", &["2"], 3);
+}

@@ -5,7 +5,7 @@ use super::lasting::LastingFolder;
 use super::log::{Access, Content, Log, What};
 use super::open::{File, not_ordinary, reading};
 use super::real::{check_text, real, real_or_new};
-use super::root::{Root, parent_and_name, to_allow};
+use super::root::{Root, to_allow};
 use super::write::Target;
 use crate::{Error, Result, interrupt};
 use cap_std::fs::Dir;
@@ -229,7 +229,7 @@ impl Gate {
             shown.file_name().is_some(),
             "{shown_as}: a file needs a name"
         );
-        let real = real_or_new(path)?;
+        let real = real_or_new(path).map_err(|error| error.with_path_as(path, shown))?;
         let root = match self.may_write(&real) {
             Some(root) => root,
             None => {
@@ -324,8 +324,7 @@ fn held<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn open_file(root: &Root, real: &Path, shown: &Path, gate: Option<&Gate>) -> Result<File> {
     let open = || {
-        let (folder, name) = parent_and_name(real)?;
-        let folder = root.folder(folder)?;
+        let (folder, name) = root.parent(real)?;
         // To open some devices is to do something with them.
         let kind = folder.symlink_metadata(name)?.file_type();
         match kind.is_file() || kind.is_dir() {

@@ -15,6 +15,8 @@ mod open;
 mod real;
 mod root;
 mod special;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use folder::{Folder, Kind, Stamp};

@@ -4,18 +4,18 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 /// File systems whose files are made up by the kernel when they are read.
-const OF_THE_KERNEL: [i64; 11] = [
-    libc::PROC_SUPER_MAGIC as i64,
-    libc::SYSFS_MAGIC as i64,
-    libc::CGROUP_SUPER_MAGIC as i64,
-    libc::CGROUP2_SUPER_MAGIC as i64,
-    libc::DEBUGFS_MAGIC as i64,
-    libc::TRACEFS_MAGIC as i64,
-    libc::SECURITYFS_MAGIC as i64,
-    libc::SELINUX_MAGIC as i64,
-    libc::SMACK_MAGIC as i64,
-    libc::BPF_FS_MAGIC as i64,
-    libc::DEVPTS_SUPER_MAGIC as i64,
+const OF_THE_KERNEL: [libc::c_long; 11] = [
+    libc::PROC_SUPER_MAGIC,
+    libc::SYSFS_MAGIC,
+    libc::CGROUP_SUPER_MAGIC,
+    libc::CGROUP2_SUPER_MAGIC,
+    libc::DEBUGFS_MAGIC,
+    libc::TRACEFS_MAGIC,
+    libc::SECURITYFS_MAGIC,
+    libc::SELINUX_MAGIC,
+    libc::SMACK_MAGIC,
+    libc::BPF_FS_MAGIC,
+    libc::DEVPTS_SUPER_MAGIC,
 ];
 
 /// Whether what was opened is something else than a file or a folder, as `is_data` says, of a
@@ -30,7 +30,7 @@ pub(super) fn is_special(handle: &impl AsRawFd, is_data: bool) -> io::Result<boo
         if libc::fstatfs(handle.as_raw_fd(), &mut about) != 0 {
             return Err(io::Error::last_os_error());
         }
-        about.f_type as i64
+        about.f_type
     };
     Ok(OF_THE_KERNEL.contains(&system))
 }

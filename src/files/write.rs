@@ -49,15 +49,12 @@ impl Target {
         real: PathBuf,
         shown: PathBuf,
     ) -> Result<Target> {
-        let open = || {
-            let (folder, name) = parent_and_name(&real)?;
-            Ok((root.folder(folder)?, name.to_owned()))
-        };
-        let (folder, name) = open().map_err(|error| Error::io(&shown, &error))?;
-        if let Ok(there) = folder.symlink_metadata(&name) {
-            if !there.is_file() && !there.is_dir() {
-                return Err(not_ordinary(&shown));
-            }
+        let parent = root.parent(&real);
+        let (folder, name) = parent.map_err(|error| Error::io(&shown, &error))?;
+        let name = name.to_owned();
+        let there = folder.symlink_metadata(&name);
+        if there.is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+            return Err(not_ordinary(&shown));
         }
         Ok(Target {
             gate,

@@ -2,7 +2,8 @@
 
 use super::Tensor;
 use super::stop::STOPPED;
-use crate::Error;
+use crate::limits::shown_size;
+use crate::{Error, memory};
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::TchError;
@@ -78,7 +79,16 @@ fn lack_of_memory(text: &str) -> Option<String> {
     let (_, size) = size.split_once("tried to allocate ")?;
     let bytes: f64 = size.split(' ').next()?.parse().ok()?;
     let gibibytes = bytes / f64::from(1 << 30);
-    Some(format!("{gibibytes:.1} GiB do not fit in memory"))
+    let lack = format!("{gibibytes:.1} GiB do not fit in memory");
+    Some(match text.contains("not within the bound") {
+        true => {
+            let limit = shown_size(memory::limit());
+            format!(
+                "{lack}, of which the program may have {limit}; --max-memory sets another limit"
+            )
+        }
+        false => lack,
+    })
 }
 
 fn first_sentence(text: &str) -> String {

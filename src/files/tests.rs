@@ -1,0 +1,283 @@
+//! Nothing outside of what is allowed is opened, whatever names are exchanged meanwhile.
+
+use super::*;
+use crate::Result;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use tempfile::TempDir;
+
+/// `open/` may be read and `out/` written; `secret/` neither.
+struct World {
+    _temp: TempDir,
+    root: PathBuf,
+    gate: Gate,
+}
+
+impl World {
+    fn new() -> World {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        for folder in ["open/data", "out", "secret/data"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        for folder in ["open", "open/data", "secret", "secret/data"] {
+            let content = if folder.starts_with("open") {
+                "open"
+            } else {
+                "secret"
+            };
+            fs::write(root.join(folder).join("a.txt"), content).unwrap();
+        }
+        let gate = Gate::new(|_| Some("no".into()));
+        gate.allow(Right::Read, &root.join("open")).unwrap();
+        gate.allow(Right::Write, &root.join("out")).unwrap();
+        World {
+            _temp: temp,
+            root,
+            gate,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn file(&self, name: &str) -> Result<File> {
+        self.gate.file(Path::new(name), &[self.path(name)])
+    }
+
+    fn folder(&self, name: &str) -> Folder {
+        self.gate
+            .folder(Path::new(name), &[self.path(name)])
+            .unwrap()
+    }
+
+    fn text(&self, name: &str) -> String {
+        let read = self.file(name).and_then(|file| file.text(100));
+        read.unwrap_or_else(|error| error.to_string())
+    }
+}
+
+#[test]
+fn a_link_is_followed_to_where_it_really_leads() {
+    let world = World::new();
+    for (link, target) in [
+        ("open/inside", "a.txt"),
+        ("open/outside", "../secret/a.txt"),
+        ("open/data/deep", "../inside"),
+        ("open/out", "../out"),
+        ("open/loop", "loop"),
+    ] {
+        symlink(target, world.path(link)).unwrap();
+    }
+    symlink(world.path("secret"), world.path("open/folder")).unwrap();
+    assert_eq!(world.text("open/inside"), "open");
+    assert_eq!(world.text("open/data/deep"), "open");
+    for outside in [
+        "open/outside",
+        "open/folder/a.txt",
+        "open/data/../../secret/a.txt",
+    ] {
+        assert!(
+            world.text(outside).ends_with("may not read this; no"),
+            "{outside}"
+        );
+    }
+    assert!(world.text("open/loop").contains("there is no such file"));
+    fs::write(world.path("out/b.txt"), "written").unwrap();
+    // What may be written may be read.
+    assert_eq!(world.text("open/out/b.txt"), "written");
+}
+
+#[test]
+fn links_in_a_folder_lead_to_what_may_be_read_and_nowhere_else() {
+    let world = World::new();
+    symlink(world.path("secret/a.txt"), world.path("open/data/b.txt")).unwrap();
+    let folder = world.folder("open/data");
+    let refused = |error: crate::Error| error.to_string();
+    let leads = format!(
+        "open/data/b.txt: this leads to {}",
+        world.path("secret/a.txt").display()
+    );
+    for error in [
+        folder.file("b.txt").err(),
+        folder.kind("b.txt").err(),
+        folder.stamp("b.txt").err(),
+        folder.entries("").err(),
+    ] {
+        let error = error.map(refused).expect("all of them are refused");
+        assert!(error.starts_with(&leads), "{error}");
+    }
+    assert!(
+        folder
+            .file("../a.txt")
+            .is_ok_and(|it| it.text(9).unwrap() == "open")
+    );
+    assert!(folder.file("../../secret/a.txt").is_err());
+    world
+        .gate
+        .allow(Right::Read, &world.path("secret"))
+        .unwrap();
+    assert_eq!(folder.file("b.txt").unwrap().text(9).unwrap(), "secret");
+    assert_eq!(folder.entries("").unwrap().len(), 2);
+    assert_eq!(folder.kind("none").unwrap(), None);
+}
+
+/// While another thread exchanges a folder for a link to a secret one, again and again.
+#[test]
+fn a_link_that_is_exchanged_leads_to_an_error_and_never_out() {
+    let world = World::new();
+    fs::create_dir(world.path("out/a")).unwrap();
+    fs::write(world.path("out/a/a.txt"), "open").unwrap();
+    let folder = world.folder("out");
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (real, kept) = (world.path("out/a"), world.path("out/kept"));
+            while !ended.load(Ordering::Relaxed) {
+                fs::rename(&real, &kept).unwrap();
+                symlink(world.path("secret"), &real).unwrap();
+                fs::remove_file(&real).unwrap();
+                fs::rename(&kept, &real).unwrap();
+            }
+        });
+        let (mut good, mut bad) = (0, 0);
+        for turn in 0..4000 {
+            let read = [world.file("out/a/a.txt"), folder.file("a/a.txt")];
+            for file in read {
+                match file.and_then(|file| file.text(100)) {
+                    Ok(text) => {
+                        assert_eq!(text, "open");
+                        good += 1;
+                    }
+                    Err(_) => bad += 1,
+                }
+            }
+            let target = world
+                .gate
+                .target(Path::new("a/b.txt"), &world.path("out/a/b.txt"), "out");
+            let written = target.and_then(|it| it.write(b"written"));
+            if turn > 100 && good > 100 && bad > 100 && written.is_ok() {
+                break;
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+        assert!(good > 0, "the folder was there now and then");
+    });
+    let mut names: Vec<_> = fs::read_dir(world.path("secret"))
+        .unwrap()
+        .map(|it| it.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["a.txt", "data"]);
+}
+
+#[test]
+fn what_is_no_file_is_refused_without_waiting_for_it() {
+    let world = World::new();
+    let pipe = std::ffi::CString::new(world.path("open/pipe").display().to_string()).unwrap();
+    // SAFETY: the path is a text that ends.
+    assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+    let _socket = std::os::unix::net::UnixListener::bind(world.path("open/socket")).unwrap();
+    let folder = world.folder("open");
+    for name in ["pipe", "socket"] {
+        let whole = world.text(&format!("open/{name}"));
+        let inner = folder.file(name).unwrap_err().to_string();
+        let kind = folder.kind(name).unwrap_err().to_string();
+        for error in [whole, inner, kind] {
+            assert!(
+                error.ends_with("must be an ordinary file or folder"),
+                "{error}"
+            );
+        }
+    }
+    world.gate.allow(Right::Read, Path::new("/")).unwrap();
+    for path in [
+        "/dev/zero",
+        "/proc/self/environ",
+        "/proc/self/root/etc/passwd",
+    ] {
+        let file = world.gate.file(Path::new(path), &[path.into()]);
+        let allowed = path.ends_with("passwd");
+        assert_eq!(file.is_ok(), allowed, "{path}");
+    }
+    let proc = world.gate.folder(Path::new("/proc"), &["/proc".into()]);
+    assert!(
+        proc.unwrap_err()
+            .to_string()
+            .ends_with("an ordinary file or folder")
+    );
+}
+
+#[test]
+fn a_file_has_a_size_that_was_looked_at_first() {
+    let world = World::new();
+    let file = fs::File::create(world.path("open/large")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let error = world
+        .file("open/large")
+        .unwrap()
+        .read(LARGEST_TEXT)
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("may have 268435456 bytes, this one has 1099511627776")
+    );
+    let error = world.file("open").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("a file is needed here, this is a folder")
+    );
+}
+
+#[test]
+fn what_was_opened_is_known_afterwards() {
+    let world = World::new();
+    world.text("open/a.txt");
+    world.text("open/a.txt");
+    world.text("secret/a.txt");
+    world.folder("open/data");
+    let target = world
+        .gate
+        .target(Path::new("b.txt"), &world.path("out/b.txt"), "out");
+    target.unwrap().write(b"123").unwrap();
+    let what: Vec<_> = world
+        .gate
+        .accesses()
+        .into_iter()
+        .map(|it| (it.right, it.real, it.what))
+        .collect();
+    assert_eq!(
+        what,
+        [
+            (
+                Right::Read,
+                world.path("open/a.txt"),
+                What::File { bytes: 4 }
+            ),
+            (Right::Read, world.path("open/data"), What::Folder),
+            (
+                Right::Write,
+                world.path("out/b.txt"),
+                What::File { bytes: 3 }
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_person_who_is_asked_can_allow_it() {
+    let world = World::new();
+    let gate = Gate::new(|refusal| match refusal.real.ends_with("secret/a.txt") {
+        true => None,
+        false => Some("no".into()),
+    });
+    let open = |name: &str| gate.file(Path::new(name), &[world.path(name)]);
+    assert!(open("secret/a.txt").is_ok() && open("secret/data/a.txt").is_err());
+    assert_eq!(gate.granted(), [(Right::Read, world.path("secret/a.txt"))]);
+}
