@@ -238,3 +238,60 @@ fn name_of(path: &Path) -> Result<String> {
     );
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::recipe::made_up;
+
+    #[test]
+    fn a_recipe_comes_back_as_it_was() {
+        let recipe = made_up();
+        let bytes = recipe.encode().unwrap();
+        let mut back = Recipe::decode(&bytes).unwrap();
+        assert_eq!(back.about.contents.len(), 3);
+        back.about.contents.clear();
+        assert_eq!(back, recipe);
+        assert_eq!(recipe.encode().unwrap(), bytes);
+    }
+
+    /// Whatever bit is another one, the recipe is refused, or nothing of what it says has changed.
+    #[test]
+    fn no_flipped_bit_goes_unnoticed() {
+        let bytes = made_up().encode().unwrap();
+        let whole = Recipe::decode(&bytes).unwrap();
+        let mut refused = 0;
+        for place in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[place] ^= 1 << (place % 8);
+            match Recipe::decode(&other) {
+                Ok(recipe) => assert_eq!(recipe, whole, "byte {place}"),
+                Err(_) => refused += 1,
+            }
+        }
+        // Times and attributes of entries are not looked at.
+        assert!(refused * 10 > bytes.len() * 8, "{refused} of {}", bytes.len());
+        for length in 0..bytes.len() {
+            assert!(Recipe::decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn names_that_lead_out_are_refused() {
+        for name in ["", "/a", "../a", "a/../b", "a//b", "./a", "a\\b", "a/"] {
+            assert!(name_of(Path::new(name)).is_err(), "{name}");
+        }
+        assert_eq!(name_of(Path::new("script/a.rhai")).unwrap(), "script/a.rhai");
+    }
+
+    #[test]
+    fn what_is_there_already_must_be_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = made_up();
+        recipe.unpack(folder.path()).unwrap();
+        recipe.unpack(folder.path()).unwrap();
+        fs::write(folder.path().join("script/a.rhai"), "other").unwrap();
+        let error = recipe.unpack(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("is not as it is in the recipe"), "{error}");
+    }
+}

@@ -373,3 +373,52 @@ fn name_of(path: &str) -> String {
 fn place_of(name: &str, path: &str) -> PathBuf {
     Path::new(FILES).join(plain_name(name)).join(name_of(path))
 }
+
+/// Something to test with.
+#[cfg(test)]
+pub(super) fn made_up() -> Recipe {
+    let recorded = crate::run::testing::recorded();
+    let input = Input {
+        path: "pictures".into(),
+        real: PathBuf::new(),
+        files: Some(1),
+        bytes: 3,
+        blake3: "0".repeat(64),
+    };
+    Recipe {
+        about: About {
+            format: FORMAT,
+            script: "a.rhai".into(),
+            set: vec![("epochs".into(), "2".into())],
+            given_seed: Some(5),
+            seed: 5,
+            cuda: Vec::new(),
+            data: vec![Datum {
+                from: Origin::Parameter("data".into()),
+                input,
+            }],
+            tolerance: 0.005,
+            parameters: recorded.parameters,
+            device: recorded.device,
+            versions: recorded.versions,
+            machine: recorded.machine,
+            threads: recorded.threads,
+            notes: recorded.notes,
+            sources: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            wall_seconds: Some(1.5),
+            contents: BTreeMap::new(),
+        },
+        expected: Results {
+            numbers: Vec::new(),
+            files: [("model.safetensors".into(), "1".repeat(64))].into(),
+        },
+        inputs: vec![InputFile {
+            input: "pictures".into(),
+            file: "a.png".into(),
+            bytes: 3,
+            blake3: "2".repeat(64),
+        }],
+        files: [(PathBuf::from("script/a.rhai"), b"print(1);".to_vec())].into(),
+    }
+}

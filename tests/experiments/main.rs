@@ -2,6 +2,7 @@
 //! bits; and files that are not what they should be.
 
 mod malformed;
+mod recipes;
 mod resume;
 
 use rhobust::script;
