@@ -281,14 +281,15 @@ fn of_run(folder: &Path, given: Given) -> Result<Again> {
         let text = File::open(script).and_then(|it| it.read(LARGEST_TEXT));
         text.is_ok_and(|text| hash == Some(&blake3::hash(&text).to_hex().to_string()))
     };
-    let copy = recorded.script_copy.as_deref().map(|it| folder.join(it));
-    let script = match (script.filter(|it| unchanged(it)), copy) {
-        (Some(script), _) => script,
-        (None, Some(copy)) => {
-            eprintln!("from the copy of the script in {}", copy.display());
-            copy
+    let script = match script.filter(|it| unchanged(it)) {
+        Some(script) => script,
+        None => {
+            // What it read from its own folder has to lie beside the copy.
+            let recipe = pack(folder, Packing::default())?;
+            let unpacked = unpacked(&recipe)?;
+            eprintln!("the script is not what it was: its copy of then is run");
+            recipe.about.script_in(&unpacked)
         }
-        (None, None) => bail!("{}: this run has no script", folder.display()),
     };
     let command_line = resume::command_line(Some(&script), &common);
     Ok(Again {
@@ -367,10 +368,7 @@ fn of_recipe(path: &Path, given: Given) -> Result<Again> {
     for (name, value) in &given.data {
         warn_of_other_files(&recipe, name, Path::new(value));
     }
-    let folder = Path::new("recipes").join(recipe.folder_name());
-    recipe.unpack(&folder)?;
-    eprintln!("unpacked into {}", folder.display());
-
+    let folder = unpacked(&recipe)?;
     let mut set = about.set.clone();
     let inside = about.inside(&folder).into_iter();
     set.extend(inside.map(|(name, place)| (name, place.display().to_string())));
@@ -395,6 +393,14 @@ fn of_recipe(path: &Path, given: Given) -> Result<Again> {
         made: Made::of_recipe(&recipe),
         tolerance: about.tolerance,
     })
+}
+
+/// The folder that holds the files of a recipe from now on.
+fn unpacked(recipe: &Recipe) -> Result<PathBuf> {
+    let folder = Path::new("recipes").join(recipe.folder_name());
+    recipe.unpack(&folder)?;
+    eprintln!("unpacked into {}", folder.display());
+    Ok(folder)
 }
 
 /// Before hours are spent on data that is not the recipe's: as far as sizes tell.

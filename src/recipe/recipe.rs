@@ -314,8 +314,10 @@ impl Packed {
                     .strip_prefix(&scripts.root)
                     .unwrap_or(Path::new(""));
                 for line in &lines {
-                    // The line of a file has its whole path.
-                    let real = input.real.join(&line.file);
+                    let real = match line.file.as_os_str().is_empty() {
+                        true => input.real.clone(),
+                        false => input.real.join(&line.file),
+                    };
                     let inner = real.strip_prefix(&scripts.home).unwrap_or(beside);
                     let place = Path::new(SCRIPT).join(inside).join(inner);
                     self.files.insert(place, content(&real, line, MOST_BESIDE)?);
@@ -326,9 +328,6 @@ impl Packed {
         };
         for line in &mut lines {
             line.input.clone_from(&path);
-            if input.files.is_none() {
-                line.file = PathBuf::new();
-            }
         }
         self.inputs.extend(lines);
         self.data.push(Datum {

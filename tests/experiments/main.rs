@@ -4,6 +4,7 @@
 mod malformed;
 mod recipes;
 mod resume;
+mod sweep;
 
 use rhobust::script;
 use std::fs;
