@@ -124,6 +124,9 @@ impl Limits {
             return Some(Reached::Time(limit));
         }
         let limit = memory::limit();
+        if memory::resident() > limit {
+            memory::trim();
+        }
         (memory::resident() > limit).then_some(match self.memory {
             Some(_) => Reached::Memory(limit),
             None => Reached::Machine(limit),

@@ -1,15 +1,19 @@
 //! How much memory there is, and how much of it this process has and may have.
 
 use std::fs;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The bytes that the process may have.
 static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// From now on the process may have so many bytes. What keeps to it: tensors
-/// ([`crate::torch::bound_memory`]), files that are read, and the watch over a script.
-pub fn set_limit(bytes: u64) {
+/// From now on the process may have so many bytes; how many are left for tensors. Files that are
+/// read and the watch over a script keep to it, too.
+pub fn set_limit(bytes: u64) -> u64 {
+    /// What the program itself takes, before there are tensors.
+    static OWN: OnceLock<u64> = OnceLock::new();
     LIMIT.store(bytes, Ordering::Relaxed);
+    bytes.saturating_sub(*OWN.get_or_init(resident))
 }
 
 pub fn limit() -> u64 {
@@ -54,6 +58,15 @@ pub fn resident() -> u64 {
     // SAFETY: the call only asks.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     pages.unwrap_or(0) * u64::try_from(page).unwrap_or(0)
+}
+
+/// Gives freed memory back to the system, which the allocator keeps for a next time.
+pub fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call only tidies up behind the allocator's own locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// What the control group of this process, or one around it, is limited to.

@@ -343,8 +343,7 @@ impl Host {
     pub fn watch(&self) -> Watch {
         let limits = self.settings().limits;
         self.0.operations.set(0);
-        memory::set_limit(limits.memory_or_usual());
-        torch::bound_memory(memory::limit().saturating_sub(memory::resident()));
+        torch::bound_memory(memory::set_limit(limits.memory_or_usual()));
         let recording_in = self.0.recording_in.clone();
         Watch::begin(limits, self.settings().interactive, move |reached| {
             let message = format!("{reached} (a native call did not stop)");
