@@ -1,6 +1,7 @@
 //! What two runs were made of, as far as it is not the same.
 
 use super::archive::Recipe;
+use super::recipe::parameter_of;
 use crate::run::{Input, InputFile, Machine, Recorded};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -28,9 +29,16 @@ pub struct Circumstances {
     versions: BTreeMap<String, String>,
     machine: Machine,
     notes: BTreeMap<String, String>,
-    inputs: Vec<Input>,
+    inputs: Vec<Read>,
     /// Each file of them; empty where it is not known.
     files: Vec<InputFile>,
+}
+
+/// Something that was read, and the parameter that named it.
+#[derive(Clone, Debug)]
+struct Read {
+    parameter: Option<String>,
+    input: Input,
 }
 
 impl Circumstances {
@@ -44,7 +52,14 @@ impl Circumstances {
             versions: recorded.versions.clone(),
             machine: recorded.machine.clone(),
             notes: texts(&recorded.notes),
-            inputs: recorded.inputs.clone(),
+            inputs: recorded
+                .inputs
+                .iter()
+                .map(|input| Read {
+                    parameter: parameter_of(&input.path, &recorded.parameters),
+                    input: input.clone(),
+                })
+                .collect(),
             files,
         }
     }
@@ -60,7 +75,14 @@ impl Circumstances {
             versions: about.versions.clone(),
             machine: about.machine.clone(),
             notes: texts(&about.notes),
-            inputs: about.data.iter().map(|it| it.input.clone()).collect(),
+            inputs: about
+                .data
+                .iter()
+                .map(|it| Read {
+                    parameter: it.from.parameter().map(str::to_owned),
+                    input: it.input.clone(),
+                })
+                .collect(),
             files: recipe.inputs.clone(),
         }
     }
@@ -68,8 +90,9 @@ impl Circumstances {
     /// The parameters but those that say where data lies.
     fn own_parameters(&self, other: &Self) -> BTreeMap<String, String> {
         let is_data = |of: &Self, name: &String| {
-            let value = of.parameters.get(name);
-            value.is_some_and(|value| of.inputs.iter().any(|it| it.path == *value))
+            of.inputs
+                .iter()
+                .any(|it| it.parameter.as_ref() == Some(name))
         };
         let mut own = self.parameters.clone();
         own.retain(|name, _| !(is_data(self, name) && is_data(other, name)));
@@ -175,34 +198,30 @@ pub(super) fn named_sources(recorded: &Recorded) -> BTreeMap<String, String> {
 /// Data is the same wherever it lies.
 fn of_inputs(found: &mut Vec<Difference>, then: &Circumstances, now: &Circumstances) {
     let (a, b) = (&then.inputs, &now.inputs);
-    let mut unmatched: Vec<&Input> = b.iter().collect();
-    let mut take = |is: &dyn Fn(&Input) -> bool| {
+    let mut unmatched: Vec<&Read> = b.iter().collect();
+    let mut take = |is: &dyn Fn(&Read) -> bool| {
         let at = unmatched.iter().position(|it| is(it))?;
-        Some(unmatched.remove(at))
+        Some(&unmatched.remove(at).input)
     };
     let mut lost = Vec::new();
-    for input in a {
-        if take(&|it| it.blake3 == input.blake3).is_none() {
-            lost.push(input);
+    for read in a {
+        if take(&|it| it.input.blake3 == read.input.blake3).is_none() {
+            lost.push(read);
         }
     }
-    for input in lost {
-        let name = |it: &Input| Path::new(&it.path).file_name().map(ToOwned::to_owned);
-        let other =
-            take(&|it| it.path == input.path).or_else(|| take(&|it| name(it) == name(input)));
-        let other_files = other.map(|other| of_input(&now.files, other));
+    for Read { parameter, input } in lost {
+        let other = take(&|it| it.input.path == input.path)
+            .or_else(|| take(&|it| parameter.is_some() && it.parameter == *parameter));
         let mut what = format!("data {}", input.path);
-        if let Some(others) = other_files {
-            what.extend(first_other(&of_input(&then.files, input), &others));
+        if let Some(other) = other {
+            let (then, now) = (of_input(&then.files, input), of_input(&now.files, other));
+            what.extend(first_other(&then, &now));
         }
         found.push(Difference::new(what, Some(told(input)), other.map(told)));
     }
-    for input in unmatched {
-        found.push(Difference::new(
-            format!("data {}", input.path),
-            None,
-            Some(told(input)),
-        ));
+    for Read { input, .. } in unmatched {
+        let what = format!("data {}", input.path);
+        found.push(Difference::new(what, None, Some(told(input))));
     }
 }
 
@@ -286,7 +305,12 @@ mod tests {
         assert!(lines[1].ends_with(", now 7"));
         assert!(lines[2].starts_with("libtorch: "));
         now = then.clone();
-        now.inputs = vec![input("/b/cifar10", '2')];
+        for run in [&mut then, &mut now] {
+            let path = run.inputs[0].path.clone();
+            run.parameters.insert("data".into(), path.into());
+        }
+        now.inputs = vec![input("/b/data", '2')];
+        now.parameters.insert("data".into(), "/b/data".into());
         let lines = told(&then, &now);
         assert_eq!(
             lines,

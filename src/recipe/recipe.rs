@@ -210,7 +210,8 @@ pub fn pack(folder: &Path, packing: Packing) -> Result<Recipe> {
 }
 
 impl Origin {
-    fn parameter(&self) -> Option<&str> {
+    /// The parameter that it is, if it is one.
+    pub fn parameter(&self) -> Option<&str> {
         match self {
             Origin::Parameter(name) | Origin::Inside(name) => Some(name),
             Origin::Beside | Origin::Elsewhere => None,
@@ -343,7 +344,7 @@ impl Packed {
 }
 
 /// The parameter that has this path as its value, or among several.
-fn parameter_of(path: &str, parameters: &Map<String, Value>) -> Option<String> {
+pub(super) fn parameter_of(path: &str, parameters: &Map<String, Value>) -> Option<String> {
     let has = |value: &Value| {
         let text = value.as_str().unwrap_or_default();
         text == path || text.split(',').any(|it| it == path)
