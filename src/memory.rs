@@ -30,15 +30,16 @@ pub fn most_of_a_file() -> u64 {
     free.min(limit().saturating_sub(resident())) / 2
 }
 
-/// The limit that a run has where the user names none: nine tenths of the machine's memory, or of
-/// what its container may have. `u64::MAX` where that is unknown.
+/// The limit that a run has where the user names none: nine tenths of the memory that is free when
+/// it begins, or of what its container may have if that is less. `u64::MAX` where that is unknown.
 pub fn usual_limit() -> u64 {
-    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = kibibytes(&meminfo, "MemTotal:").unwrap_or(u64::MAX);
-    let total = total.min(of_container().unwrap_or(u64::MAX));
-    match total {
+    let free = match available() {
+        0 => u64::MAX,
+        free => free.saturating_add(resident()),
+    };
+    match free.min(of_container().unwrap_or(u64::MAX)) {
         u64::MAX => u64::MAX,
-        total => total / 10 * 9,
+        bytes => bytes / 10 * 9,
     }
 }
 

@@ -81,3 +81,25 @@ fn the_torch_layer_knows_nothing_of_the_domain() {
         .collect();
     assert!(below.is_empty(), "{below:?}");
 }
+
+/// A script's files are opened in one place, which is handed paths; the domain gets what is open.
+#[test]
+fn the_domain_opens_no_files_by_itself() {
+    let domain = ["attack/", "data/", "label/", "metrics/", "nn/", "train/"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let opens = |path: &&PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        ["fs::", "canonicalize", "OpenOptions"]
+            .iter()
+            .any(|word| code.contains(word))
+    };
+    let inside = |path: &&PathBuf| {
+        let path = path.strip_prefix(&root).unwrap().display().to_string();
+        domain.iter().any(|it| path.starts_with(it)) && !path.ends_with("tests.rs")
+    };
+    let found: Vec<_> = files.iter().filter(inside).filter(opens).collect();
+    assert_eq!(found, [&PathBuf::new(); 0]);
+}

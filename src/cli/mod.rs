@@ -184,7 +184,7 @@ struct Bounds {
     max_time: Option<Duration>,
 
     /// Stop it when the program takes more memory than this: 512M, 8G [default: nine tenths of what
-    /// there is]
+    /// is free]
     #[arg(long, value_name = "SIZE", value_parser = limits::size)]
     max_memory: Option<u64>,
 

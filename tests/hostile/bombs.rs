@@ -55,7 +55,7 @@ pub fn loops(random: &mut Random) -> Attempt {
         }
         12 => "sleep(1000000);",
         // What takes a minute cannot be stopped: the program ends in the middle of it.
-        13 => "let x = rand([10000, 10000]).to(\"float64\"); let y = x.matmul(x);",
+        13 => "let x = rand([8000, 8000]).to(\"float64\"); let y = x.matmul(x);",
         10 => "loop { try { zeros([-1]); } catch { } }",
         _ => {
             "let d = dataset(\"shapes\"); loop { for b in d.train.batches(#{ batch_size: 64 }) { } }"

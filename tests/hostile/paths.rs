@@ -132,11 +132,11 @@ pub fn swapped(random: &mut Random) -> Attempt {
         "dataset(\"swap/photographs\").test.image(0);",
         "read_image(\"swapped/a.png\");",
         "let d = dataset(\"open/records\", #{ real: \"swap/real.json\" });",
-        "sequential([Linear(4, 2)]).load(\"swapped/weights.safetensors\");",
+        "print(load_tensors(\"swapped/weights.safetensors\").x);",
         "let s = `swapped/module`; import s as m; if m::f() != 1 { G }",
     ]);
     let read = read.replace('G', THROUGH);
-    let turns = 100 + random.below(300);
+    let turns = 500 + random.below(1500);
     Attempt::new(
         "links made during the run",
         format!(
