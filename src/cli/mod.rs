@@ -4,6 +4,7 @@ mod resume;
 
 use crate::info::Info;
 use crate::report;
+use crate::run::loops::{Every, Policy};
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
@@ -103,10 +104,19 @@ struct Run {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Go on with a run that did not finish: what was evaluated stays, the rest of the script
-    /// runs again; --set and the like change it
+    /// Go on with a run that did not finish: what was trained and evaluated stays, the rest of the
+    /// script runs again; --set and the like change it
     #[arg(long, value_name = "RUN", conflicts_with_all = ["script", "out"])]
     resume: Option<PathBuf>,
+
+    /// How often a loop writes a checkpoint: a number of steps, a time such as 30s, 10m or 2h, or
+    /// never [default: 10m]
+    #[arg(long, value_name = "STEPS_OR_TIME", value_parser = every)]
+    checkpoint_every: Option<Every>,
+
+    /// So many of the last checkpoints of each loop stay [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_checkpoints: Option<u64>,
 
     /// Tell at the end where the time went: loading, waiting, attack, training, evaluation, script;
     /// the run folder gets a trace for chrome://tracing or Perfetto, trace.json
@@ -403,10 +413,21 @@ impl Run {
         match self.resume.clone() {
             Some(folder) => resume::settings(self, folder),
             None => Ok(Settings {
+                checkpoints: self.checkpoints(),
                 out: self.out,
                 profile: self.profile,
                 ..self.common.settings(self.script)
             }),
+        }
+    }
+}
+
+impl Run {
+    fn checkpoints(&self) -> Policy {
+        let usual = Policy::default();
+        Policy {
+            every: self.checkpoint_every.unwrap_or(usual.every),
+            keep: self.keep_checkpoints.map_or(usual.keep, |n| n as usize),
         }
     }
 }
@@ -426,6 +447,7 @@ impl Common {
             command_line: None,
             allow_read: self.allow_read,
             allow_write: self.allow_write,
+            checkpoints: Policy::default(),
             profile: false,
         }
     }
@@ -458,8 +480,8 @@ fn finish(ending: Ending) -> i32 {
         Ending::Failed(report) => failed(&report),
         Ending::Interrupted(left) => {
             eprintln!("interrupted");
-            for name in left.checkpoints {
-                eprintln!("checkpoint in the run folder: {name}");
+            for file in left.checkpoints {
+                eprintln!("checkpoint: {}", file.display());
             }
             if let Some(folder) = left.resumable {
                 eprintln!("to go on: rhobust run --resume {}", folder.display());
@@ -475,6 +497,10 @@ fn failed(report: &str) -> i32 {
 }
 
 fn cuda_mode(text: &str) -> Result<cuda::Mode, String> {
+    text.parse().map_err(|error: Error| error.to_string())
+}
+
+fn every(text: &str) -> Result<Every, String> {
     text.parse().map_err(|error: Error| error.to_string())
 }
 

@@ -5,12 +5,14 @@
 //! that depends on the clock stands in `record.json` and in the events under `tensorboard/`, so
 //! the results of two runs can be compared byte by byte.
 
+mod checkpoints;
 mod class_table;
 mod clock;
 pub(crate) mod csv;
 mod guards;
 mod ledgers;
 mod lock;
+pub mod loops;
 mod machine;
 mod manifest;
 mod measurements;
@@ -18,6 +20,7 @@ mod record;
 mod sources;
 mod tensorboard;
 
+pub use checkpoints::{FOLDER as CHECKPOINTS, Found};
 pub use clock::utc;
 pub use ledgers::Opened;
 pub use machine::{Machine, available_memory};

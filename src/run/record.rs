@@ -1,10 +1,12 @@
 //! The folder that a run leaves behind.
 
+use super::checkpoints::{self, Checkpoints, Found};
 use super::class_table::ClassTable;
 use super::clock::utc;
 use super::guards::{check_unchanged, claim, refuse_links, refuse_used};
 use super::ledgers::{Ledgers, Opened};
 use super::lock::Lock;
+use super::loops::{Checkpoint, Due, Entry};
 use super::machine::Machine;
 use super::manifest::{self, Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
@@ -30,7 +32,7 @@ const GALLERY: &str = "gallery";
 /// What every record has, whatever the script does.
 const ALWAYS: [&str; 4] = [RECORD, METRICS, CLASSES, SCRIPT];
 /// What it may have besides.
-const RESULTS: [&str; 3] = [TENSORBOARD, ledger::FOLDER, GALLERY];
+const RESULTS: [&str; 4] = [TENSORBOARD, ledger::FOLDER, GALLERY, checkpoints::FOLDER];
 
 /// Rows wait at least this long before the file is written again, except at the end of an
 /// epoch.
@@ -48,6 +50,7 @@ pub struct Record {
     classes: Kept<ClassTable>,
     board: TensorBoard,
     ledgers: Ledgers,
+    checkpoints: Checkpoints,
     started: Instant,
     /// The seconds that the runs took which this one resumes.
     before: f64,
@@ -184,6 +187,7 @@ impl Record {
             classes: Kept::default(),
             board: TensorBoard::new(folder.join(TENSORBOARD)),
             ledgers: Ledgers::new(folder, resumes),
+            checkpoints: Checkpoints::new(folder, resumes),
             started: Instant::now(),
             before,
             sources_then,
@@ -256,6 +260,19 @@ impl Record {
         if due { self.flush() } else { Ok(()) }
     }
 
+    /// Adds what a loop logged.
+    pub fn enter(&mut self, entry: Entry) -> Result<()> {
+        match entry {
+            Entry::Row(row) => self.log(row),
+            Entry::Classes {
+                model,
+                condition,
+                evaluation,
+                names,
+            } => self.log_classes(&model, &condition, &evaluation, &names),
+        }
+    }
+
     /// Puts an evaluation's class-wise errors into `classes.csv`, in the place of an earlier
     /// one of the same model and condition.
     pub fn log_classes(
@@ -273,6 +290,29 @@ impl Record {
     /// The ledger for a model under a condition, which a resumed run may have begun before.
     pub fn ledger(&mut self, about: About) -> Result<Opened> {
         self.ledgers.open(about)
+    }
+
+    /// The last whole checkpoint of a loop that the run which this one resumes left, if it `fits`;
+    /// else that says why not.
+    pub fn checkpoint(
+        &mut self,
+        key: &str,
+        fits: &dyn Fn(&Checkpoint) -> std::result::Result<(), String>,
+    ) -> Result<Found> {
+        self.checkpoints.latest(key, fits)
+    }
+
+    /// Writes a checkpoint of a loop; the last ones stay, `keep` in all.
+    pub fn keep_checkpoint(&mut self, key: &str, due: &Due, keep: usize) -> Result<()> {
+        let began = Instant::now();
+        self.checkpoints.write(key, &due.position, &due.bytes, keep)?;
+        self.add_time("checkpoints", began.elapsed());
+        Ok(())
+    }
+
+    /// The last checkpoint of a loop.
+    pub fn last_checkpoint(&self, key: &str) -> Option<PathBuf> {
+        self.checkpoints.last(key)
     }
 
     /// The folder for the pictures of a model under a condition.

@@ -6,7 +6,6 @@
 mod attack;
 pub mod callback;
 mod check;
-mod checkpoint;
 mod compare;
 mod constant;
 mod convert;
@@ -33,6 +32,7 @@ pub mod options;
 mod params;
 mod permissions;
 mod resolver;
+mod resumable;
 mod run;
 mod sentences;
 mod show;
@@ -80,6 +80,7 @@ pub fn domains() -> Vec<Domain> {
         ("label", label::module),
         ("train", train::module),
         ("data", data::module),
+        ("resumable", resumable::module),
         ("corruption", corruption::module),
         ("metrics", metrics::module),
         ("ledger", ledger::module),

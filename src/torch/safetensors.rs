@@ -11,10 +11,14 @@ use std::path::Path;
 /// `Invalid` where the file is missing, cut short or not safetensors.
 pub fn load(path: &Path) -> Result<Vec<(String, Tensor)>> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
-    parse(&bytes).map_err(|error| error.context(path.display()))
+    from_bytes(&bytes).map_err(|error| error.context(path.display()))
 }
 
-fn parse(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+/// The same of the bytes of a file.
+///
+/// # Errors
+/// As for [`load`].
+pub fn from_bytes(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| {
         Error::Invalid(format!("this is not a whole safetensors file ({error})"))
     })?;
