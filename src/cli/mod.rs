@@ -118,6 +118,11 @@ struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     keep_checkpoints: Option<u64>,
 
+    /// With --resume: use checkpoints although --set has changed what they belong to, for example
+    /// a lower learning rate after a training diverged; the record notes it
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
+
     /// Tell at the end where the time went: loading, waiting, attack, training, evaluation, script;
     /// the run folder gets a trace for chrome://tracing or Perfetto, trace.json
     #[arg(long)]
@@ -261,6 +266,7 @@ const INTERRUPTED: i32 = 130;
 
 /// Runs the program; returns its exit code.
 pub fn main() -> i32 {
+    script::name_closures_alike();
     let cli = Cli::parse();
     interrupt_on_ctrl_c();
     match cli.command {
@@ -428,6 +434,7 @@ impl Run {
         Policy {
             every: self.checkpoint_every.unwrap_or(usual.every),
             keep: self.keep_checkpoints.map_or(usual.keep, |n| n as usize),
+            changed: self.accept_changes,
         }
     }
 }

@@ -58,6 +58,7 @@ fn merged(then: Run, now: Run) -> Run {
         common: merged_common(then.common, now.common),
         checkpoint_every: now.checkpoint_every.or(then.checkpoint_every),
         keep_checkpoints: now.keep_checkpoints.or(then.keep_checkpoints),
+        accept_changes: now.accept_changes,
         profile: now.profile,
         ..then
     }

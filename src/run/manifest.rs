@@ -12,6 +12,13 @@ use std::path::Path;
 /// In the folder of a run.
 pub(super) const FILE: &str = "record.json";
 
+/// What stands before the hash of the file, which is its last entry.
+const HASH: &str = ",\n  \"hash\": \"";
+
+fn ending(before: &str) -> String {
+    format!("{}\"\n}}\n", blake3::hash(before.as_bytes()).to_hex())
+}
+
 /// What is known of a run before it begins.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
@@ -57,6 +64,9 @@ pub struct Recorded {
     pub machine: Machine,
     /// Conventions, threat models and whatever else the script found worth noting.
     pub notes: Map<String, Value>,
+    /// Hashes of the tables, by file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub results: BTreeMap<String, String>,
     /// What the user was warned of.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
@@ -87,8 +97,39 @@ impl Recorded {
             }
             Err(error) => return Err(Error::io(&folder.join(FILE), &error)),
         };
-        serde_json::from_str(&text)
-            .map_err(|error| Error::invalid(format!("{shown}/{FILE} is damaged ({error})")))
+        ensure!(
+            !text.is_empty(),
+            "{shown}: this run was stopped before it began; remove the folder and start it again"
+        );
+        let damaged = |how: &str| Error::invalid(format!("{shown}/{FILE} is damaged ({how})"));
+        let recorded =
+            serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
+        match text.rsplit_once(HASH) {
+            // Of a version that wrote none.
+            None => Ok(recorded),
+            Some((before, hash)) if hash == ending(before) => Ok(recorded),
+            Some(_) => Err(damaged("its text and its hash do not belong together")),
+        }
+    }
+
+    /// The text of the file, with a hash of all before it.
+    pub(super) fn encode(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self);
+        let text = text.map_err(|error| Error::invalid(error.to_string()))?;
+        let before = text.strip_suffix("\n}").unwrap_or(&text);
+        Ok(format!("{before}{HASH}{}", ending(before)))
+    }
+
+    /// Refuses a table that is not as the run left it. While a run goes on, the table may be newer
+    /// than the record.
+    pub fn check_result(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let hash = self.results.get(name);
+        let known = hash.filter(|_| self.status != Status::Running);
+        ensure!(
+            known.is_none_or(|hash| *hash == *blake3::hash(bytes).to_hex()),
+            "{name} is damaged: it is not what the run wrote"
+        );
+        Ok(())
     }
 }
 

@@ -87,6 +87,10 @@ impl Measurements {
         self.rows.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub fn encode(&self) -> Result<Vec<u8>> {
         let metrics = self.metrics.iter().map(String::as_str);
         let header: Vec<&str> = COLUMNS.into_iter().chain(metrics).collect();

@@ -9,6 +9,7 @@ mod checkpoints;
 mod class_table;
 mod clock;
 pub(crate) mod csv;
+mod earlier;
 mod guards;
 mod ledgers;
 mod lock;

@@ -3,7 +3,8 @@
 use super::checkpoints::{self, Checkpoints, Found};
 use super::class_table::ClassTable;
 use super::clock::utc;
-use super::guards::{check_unchanged, claim, refuse_links, refuse_used};
+use super::earlier::Earlier;
+use super::guards::{check_unchanged, claim, refuse_links, refuse_used, remove_leftovers};
 use super::ledgers::{Ledgers, Opened};
 use super::lock::Lock;
 use super::loops::{Checkpoint, Due, Entry};
@@ -24,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 const RECORD: &str = manifest::FILE;
-const METRICS: &str = "metrics.csv";
-const CLASSES: &str = "classes.csv";
+pub(super) const METRICS: &str = "metrics.csv";
+pub(super) const CLASSES: &str = "classes.csv";
 pub(super) const SCRIPT: &str = "script";
 const TENSORBOARD: &str = "tensorboard";
 const GALLERY: &str = "gallery";
@@ -54,6 +55,8 @@ pub struct Record {
     started: Instant,
     /// The seconds that the runs took which this one resumes.
     before: f64,
+    /// What the tables show of the run that this one resumes, until they show as much of this one.
+    earlier: Option<Earlier>,
     /// The sources of the run that this one resumes, with their hashes.
     sources_then: BTreeMap<String, String>,
     /// Keeps other runs out of the folder.
@@ -124,14 +127,7 @@ impl Record {
             check_unchanged(folder, &earlier.sources, source)?;
         }
         refuse_links(folder)?;
-        // The rows come again.
-        let board = folder.join(TENSORBOARD);
-        match fs::remove_dir_all(&board) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Error::io(&board, &error));
-            }
-            _ => {}
-        }
+        remove_leftovers(folder)?;
         Record::begin(folder, lock, manifest, Some(earlier))
     }
 
@@ -160,6 +156,7 @@ impl Record {
             versions: manifest.versions,
             machine: Machine::read(),
             notes: Map::new(),
+            results: BTreeMap::new(),
             warnings: Vec::new(),
             started: utc(SystemTime::now()),
             resumed: Vec::new(),
@@ -170,12 +167,18 @@ impl Record {
         let resumes = earlier.is_some();
         let mut before = 0.0;
         let mut sources_then = BTreeMap::new();
+        let mut shown = None;
         if let Some(earlier) = earlier {
+            shown = Some(Earlier::of(folder, &earlier));
             sources_then = earlier.sources;
             let now = std::mem::replace(&mut recorded.started, earlier.started);
             recorded.resumed = earlier.resumed;
             recorded.resumed.push(now);
             recorded.notes = earlier.notes;
+            recorded.warnings = earlier.warnings;
+            if earlier.status != Status::Running {
+                recorded.results = earlier.results;
+            }
             recorded.timings = earlier.timings;
             before = earlier.wall_seconds.unwrap_or(0.0);
         }
@@ -190,6 +193,7 @@ impl Record {
             checkpoints: Checkpoints::new(folder, resumes),
             started: Instant::now(),
             before,
+            earlier: shown,
             sources_then,
             written: None,
             _lock: lock,
@@ -227,6 +231,9 @@ impl Record {
 
     /// What the script's parameters are, once it has declared them.
     pub fn set_parameters(&mut self, parameters: Map<String, Value>) -> Result<()> {
+        if self.earlier.as_ref().is_some_and(|it| it.parameters != parameters) {
+            self.end_earlier()?;
+        }
         self.recorded.parameters = parameters;
         self.write_record()
     }
@@ -330,7 +337,9 @@ impl Record {
 
     /// Keeps what the user was warned of.
     pub fn warn(&mut self, warning: String) -> Result<()> {
-        self.recorded.warnings.push(warning);
+        if !self.recorded.warnings.contains(&warning) {
+            self.recorded.warnings.push(warning);
+        }
         self.write_record()
     }
 
@@ -342,18 +351,7 @@ impl Record {
     /// Writes all that is known so far.
     pub fn flush(&mut self) -> Result<()> {
         let began = Instant::now();
-        if self.measurements.behind {
-            write_whole(
-                &self.folder.join(METRICS),
-                &self.measurements.rows.encode()?,
-            )?;
-            self.measurements.behind = false;
-        }
-        if self.classes.behind {
-            write_whole(&self.folder.join(CLASSES), &self.classes.rows.encode()?)?;
-            self.classes.behind = false;
-        }
-        self.board.flush()?;
+        self.write_tables()?;
         self.write_record()?;
         self.written = Some(Written {
             at: Instant::now(),
@@ -384,12 +382,55 @@ impl Record {
             return Ok(());
         }
         (self.recorded.status, self.recorded.error) = match ending {
-            Ending::Finished => (Status::Finished, None),
+            Ending::Finished => {
+                if self.earlier.is_some() {
+                    self.end_earlier()?;
+                }
+                (Status::Finished, None)
+            }
             Ending::Failed(message) => (Status::Failed, Some(message)),
             Ending::Interrupted => (Status::Interrupted, None),
         };
         self.recorded.ended = Some(utc(SystemTime::now()));
         self.flush()
+    }
+
+    fn write_tables(&mut self) -> Result<()> {
+        let rows = [self.measurements.rows.len(), self.classes.rows.len()];
+        match &self.earlier {
+            Some(earlier) if earlier.shows_more(rows) => return Ok(()),
+            Some(_) => self.end_earlier()?,
+            None => {}
+        }
+        if self.measurements.behind {
+            let bytes = self.measurements.rows.encode()?;
+            self.write_result(METRICS, &bytes)?;
+            self.measurements.behind = false;
+        }
+        if self.classes.behind {
+            let bytes = self.classes.rows.encode()?;
+            self.write_result(CLASSES, &bytes)?;
+            self.classes.behind = false;
+        }
+        self.board.flush()
+    }
+
+    /// Whole, and with a hash in `record.json`.
+    fn write_result(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_whole(&self.folder.join(name), bytes)?;
+        let hash = blake3::hash(bytes).to_hex().to_string();
+        self.recorded.results.insert(name.to_owned(), hash);
+        Ok(())
+    }
+
+    /// From now on the tables are those of this run alone.
+    fn end_earlier(&mut self) -> Result<()> {
+        self.earlier = None;
+        let board = self.folder.join(TENSORBOARD);
+        match fs::remove_dir_all(&board) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(&board, &error)),
+            _ => Ok(()),
+        }
     }
 
     fn write_record(&mut self) -> Result<()> {
@@ -399,10 +440,7 @@ impl Record {
             let inside = path.strip_prefix(&self.folder).unwrap_or(&path);
             inside.display().to_string()
         });
-        let mut text = serde_json::to_string_pretty(&self.recorded)
-            .map_err(|error| Error::invalid(error.to_string()))?;
-        text.push('\n');
-        write_whole(&self.folder.join(RECORD), text.as_bytes())
+        write_whole(&self.folder.join(RECORD), self.recorded.encode()?.as_bytes())
     }
 }
 

@@ -185,6 +185,11 @@ impl Batches {
         })
     }
 
+    /// A hash that says of which images they are.
+    pub fn choice(&self) -> Result<String> {
+        self.split.images.choice()
+    }
+
     /// Goes through them from number `first` on.
     pub fn walk(mut self, first: usize) -> Result<Walk> {
         self.options.first = first;

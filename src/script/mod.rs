@@ -47,7 +47,7 @@ mod train;
 mod unknown;
 
 pub use check::{Checked, Finding, Severity, check};
-pub use engine::{MAX_SOURCE, engine};
+pub use engine::{MAX_SOURCE, engine, name_closures_alike};
 pub use estimate::estimate;
 pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, Left, describe, run};

@@ -73,6 +73,9 @@ impl Steps {
 impl KeptBatches {
     fn walk(self) -> Iter {
         let begun = Course::begin(self.of, self.count, "batch").and_then(|course| {
+            if course.of.kept.about().is_some() {
+                course.of.kept.goes_over(self.batches.choice()?)?;
+            }
             let batches = self.batches.walk(course.next.min(self.count) as usize)?;
             Ok((course, batches))
         });
@@ -253,13 +256,15 @@ impl Resumable {
             return Ok(());
         };
         let name = kept.name();
+        let accepted = host.loops().policy().is_some_and(|it| it.changed);
         let mut found = None;
         host.recording(|record| {
             found = Some(record.checkpoint(kept.key(), &|it| {
                 match it.about.differences(about) {
-                    none if none.is_empty() => Ok(()),
+                    none if none.is_empty() || accepted => Ok(()),
                     differing => Err(format!(
-                        "{name}: begins anew, its checkpoint is of other values of {}",
+                        "{name}: begins anew, its checkpoint has other values of {}; \
+                         --accept-changes would use it",
                         differing.join(", ")
                     )),
                 }
@@ -271,6 +276,11 @@ impl Resumable {
             host.print(remark);
         }
         if let Some((path, checkpoint)) = found.checkpoint {
+            let differing = checkpoint.about.differences(about).join(", ");
+            if !differing.is_empty() {
+                let warning = format!("{name}: goes on with other values of {differing}");
+                host.warn(&warning, Position::NONE)?;
+            }
             let restored = host.loops().restore(kept, &checkpoint);
             restored.map_err(|error| error.context(path.display()))?;
             host.print(&format!("{name}: goes on from {}", path.display()));

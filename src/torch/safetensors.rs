@@ -3,6 +3,7 @@
 use super::{Device, Dtype, Tensor};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype as Stored, SafeTensors, TensorView};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The tensors of a file in the order of their offsets, on the CPU.
@@ -23,6 +24,18 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
         Error::Invalid(format!("this is not a whole safetensors file ({error})"))
     })?;
     let mut entries: Vec<(String, TensorView)> = file.tensors();
+    let known = SafeTensors::read_metadata(bytes).map_err(refused)?.1;
+    if let Some(hash) = known.metadata().as_ref().and_then(|it| it.get(HASH)) {
+        let views = entries.iter();
+        let found = hash_of(views.map(|(name, view)| {
+            (name.as_str(), view.dtype(), view.shape(), view.data())
+        }));
+        ensure!(
+            *hash == found,
+            "this file is damaged: its tensors are not those that were written (their hash is \
+             `{HASH}` in the file's metadata)"
+        );
+    }
     entries.sort_by_key(|(_, view)| view.data().as_ptr());
     entries
         .into_iter()
@@ -66,7 +79,27 @@ pub fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
             Ok((name.clone(), view))
         })
         .collect::<Result<Vec<_>>>()?;
-    safetensors::serialize(views, None).map_err(refused)
+    let hash = hash_of(held.iter().map(|(name, dtype, shape, bytes)| {
+        (name.as_str(), *dtype, shape.as_slice(), bytes.as_slice())
+    }));
+    let metadata = HashMap::from([(HASH.to_owned(), hash)]);
+    safetensors::serialize(views, Some(metadata)).map_err(refused)
+}
+
+/// The format has no check sum; files that are written here carry one where it has room for words
+/// of one's own.
+const HASH: &str = "rhobust.blake3";
+
+/// A hash of tensors, whatever their order.
+fn hash_of<'a>(tensors: impl Iterator<Item = (&'a str, Stored, &'a [usize], &'a [u8])>) -> String {
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_by_key(|(name, ..)| *name);
+    let mut hasher = blake3::Hasher::new();
+    for (name, dtype, shape, bytes) in tensors {
+        hasher.update(format!("{name:?} {dtype:?} {shape:?}").as_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 fn refused(error: safetensors::SafeTensorError) -> Error {

@@ -1,8 +1,11 @@
 //! The scripts of the project, run by the program on tiny data; that equal runs give equal
 //! bits; and files that are not what they should be.
 
+mod faults;
+mod kills;
 mod malformed;
 mod resume;
+mod stopping;
 
 use rhobust::script;
 use std::fs;

@@ -77,7 +77,7 @@ pub fn read_run(folder: &Path) -> Result<RunFolder> {
     for file in ledger::files(folder)? {
         conditions.extend(or_told(Ledger::read(&file), &mut damaged).map(Condition::of));
     }
-    let logged = or_told(read_logged(&folder.join("metrics.csv")), &mut damaged);
+    let logged = or_told(read_logged(folder, &recorded), &mut damaged);
     Ok(RunFolder {
         folder: folder.to_owned(),
         recorded,
@@ -102,12 +102,17 @@ fn damaged(path: &Path, how: &str) -> Error {
 }
 
 /// A run that has logged nothing may lack the file.
-fn read_logged(path: &Path) -> Result<Vec<Logged>> {
+fn read_logged(folder: &Path, recorded: &Recorded) -> Result<Vec<Logged>> {
+    const NAME: &str = "metrics.csv";
+    let path = &folder.join(NAME);
     if !path.exists() {
         return Ok(Vec::new());
     }
+    let bytes = fs::read(path).map_err(|error| Error::io(path, &error))?;
+    let intact = recorded.check_result(NAME, &bytes);
+    intact.map_err(|error| error.context(folder.display()))?;
     let wrong = |error: csv::Error| damaged(path, &error.to_string());
-    let mut reader = csv::Reader::from_path(path).map_err(wrong)?;
+    let mut reader = csv::Reader::from_reader(&bytes[..]);
     let columns = reader.headers().map_err(wrong)?.clone();
     let first: Vec<&str> = columns.iter().take(4).collect();
     if first != ["kind", "model", "epoch", "step"] {

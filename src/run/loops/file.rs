@@ -34,39 +34,52 @@ pub struct Checkpoint {
     pub about: About,
     pub position: Position,
     pub(super) journal: Vec<(Position, Entry)>,
+    pub(super) data: Vec<(Vec<u64>, String)>,
     own: Vec<(String, Stored)>,
     others: Vec<(String, Vec<(String, Stored)>)>,
     tensors: HashMap<String, Tensor>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Description {
+pub(super) struct Description {
     about: About,
     position: Position,
     own: Vec<(String, Stored)>,
     /// Objects without a loop under way, by their names.
     others: Vec<(String, Vec<(String, Stored)>)>,
     journal: Vec<(Position, Entry)>,
+    /// Hashes of what the loops go over.
+    data: Vec<(Vec<u64>, String)>,
 }
 
-/// The bytes of a file.
+impl Description {
+    pub fn new(
+        about: About,
+        position: Position,
+        journal: Vec<(Position, Entry)>,
+        data: Vec<(Vec<u64>, String)>,
+    ) -> Self {
+        Description {
+            about,
+            position,
+            own: Vec::new(),
+            others: Vec::new(),
+            journal,
+            data,
+        }
+    }
+}
+
+/// The bytes of a file with these values.
 pub(super) fn encode(
-    about: &About,
-    position: &Position,
+    mut description: Description,
     own: &Values,
     others: &[(String, Values)],
-    journal: &[(Position, Entry)],
 ) -> Result<Vec<u8>> {
     let mut tensors = Tensors::new();
-    let own = store_all(own, &mut tensors)?;
+    description.own = store_all(own, &mut tensors)?;
     let others = others.iter().map(|(key, values)| Ok((key.clone(), store_all(values, &mut tensors)?)));
-    let description = Description {
-        about: about.clone(),
-        position: position.clone(),
-        own,
-        others: others.collect::<Result<_>>()?,
-        journal: journal.to_vec(),
-    };
+    description.others = others.collect::<Result<_>>()?;
     let description =
         serde_json::to_vec(&description).map_err(|it| Error::invalid(it.to_string()))?;
     let tensors = safetensors::to_bytes(&tensors)?;
@@ -105,6 +118,7 @@ pub(in crate::run) fn decode(bytes: &[u8]) -> Result<Checkpoint> {
         own: it.own,
         others: it.others,
         journal: it.journal,
+        data: it.data,
         tensors: safetensors::from_bytes(tensors)?.into_iter().collect(),
     })
 }

@@ -1,7 +1,7 @@
 //! An object whose values outlive a stop, and the loops that it is made for.
 
 use super::about::About;
-use super::file::{Entry, Values, encode};
+use super::file::{Description, Entry, Values, encode};
 use super::position::{Course, Position};
 use super::snapshot::Snapshot;
 use super::value::Value;
@@ -29,6 +29,8 @@ pub struct Kept {
     pub(super) words: RefCell<Vec<String>>,
     /// The images that the step under way is of.
     images: RefCell<Vec<usize>>,
+    /// Hashes of what the loops go over, by the loop.
+    pub(super) data: RefCell<Vec<(Vec<u64>, String)>>,
     pub(super) journal: RefCell<Journal>,
     /// What a checkpoint had in its journal, for loops that are not begun again yet.
     pub(super) pending: RefCell<Journal>,
@@ -58,6 +60,7 @@ impl Kept {
             course: RefCell::new(Course::to(None)),
             words: RefCell::default(),
             images: RefCell::default(),
+            data: RefCell::default(),
             journal: RefCell::default(),
             pending: RefCell::default(),
             snapshot: RefCell::default(),
@@ -144,6 +147,25 @@ impl Kept {
         self.about.as_ref()
     }
 
+    /// Says what the innermost loop goes over, by a hash.
+    ///
+    /// # Errors
+    /// `Invalid` where that was something else before a stop, or in an earlier step.
+    pub fn goes_over(&self, what: String) -> Result<()> {
+        let laps = self.course.borrow().laps();
+        let mut data = self.data.borrow_mut();
+        match data.iter().find(|(loops, _)| *loops == laps) {
+            Some((_, before)) => ensure!(
+                *before == what,
+                "`{}`: the images are others than before: a file was lost, added or renamed, or \
+                 the split is another one; put the data back as it was",
+                self.name
+            ),
+            None => data.push((laps, what)),
+        }
+        Ok(())
+    }
+
     /// Whether one of its loops is under way.
     pub fn is_under_way(&self) -> bool {
         self.course.borrow().depth() > 0
@@ -192,8 +214,13 @@ impl Kept {
         let Some(about) = &self.about else {
             return Ok(None);
         };
-        let (values, journal) = (self.values.borrow(), self.journal.borrow());
-        encode(about, position, &values, others, &journal).map(Some)
+        let description = Description::new(
+            about.clone(),
+            position.clone(),
+            self.journal.borrow().clone(),
+            self.data.borrow().clone(),
+        );
+        encode(description, &self.values.borrow(), others).map(Some)
     }
 
     pub(super) fn written(&self, position: Position) {

@@ -18,6 +18,8 @@ pub struct Policy {
     pub every: Every,
     /// So many of the last ones of each loop stay.
     pub keep: usize,
+    /// Whether those that belong to other parameters are used.
+    pub changed: bool,
 }
 
 impl Default for Policy {
@@ -25,6 +27,7 @@ impl Default for Policy {
         Policy {
             every: Every::Seconds(600),
             keep: 2,
+            changed: false,
         }
     }
 }

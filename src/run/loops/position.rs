@@ -38,11 +38,12 @@ impl Position {
     }
 }
 
-/// `3-17`: in step 3, 17 steps of the inner loop are done. A second loop of a level is `1.3`.
+/// `000003_000017`: in step 3, 17 steps of the inner loop are done. A second loop of a level is
+/// `1.000017`. Files that are named so are listed in their order.
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         for (at, Place { lap, step }) in self.0.iter().enumerate() {
-            let dash = if at == 0 { "" } else { "-" };
+            let dash = if at == 0 { "" } else { "_" };
             match lap {
                 0 => write!(f, "{dash}{step:06}")?,
                 _ => write!(f, "{dash}{lap}.{step:06}")?,
@@ -67,7 +68,7 @@ impl FromStr for Position {
                 step: number(text)?,
             }),
         };
-        text.split('-').map(place).collect::<Result<_, _>>().map(Position)
+        text.split('_').map(place).collect::<Result<_, _>>().map(Position)
     }
 }
 
@@ -124,6 +125,11 @@ impl Course {
         step
     }
 
+    /// Which of all loops the innermost one is, whatever step it is in.
+    pub fn laps(&self) -> Vec<u64> {
+        self.here.iter().map(|place| place.lap).collect()
+    }
+
     /// One more step of the innermost loop is done.
     pub fn advance(&mut self) {
         if let Some(place) = self.here.last_mut() {
@@ -152,13 +158,14 @@ impl Course {
         self.laps.pop();
     }
 
-    /// Whether `tag` lies in the innermost loop.
+    /// Whether `tag` lies in the steps of the innermost loop that are done.
     pub fn holds(&self, tag: &Position) -> bool {
         let Some((own, outer)) = self.here.split_last() else {
             return false;
         };
         let depth = outer.len();
-        tag.0.len() > depth && tag.0[..depth] == *outer && tag.0[depth].lap == own.lap
+        let same = tag.0.len() > depth && tag.0[..depth] == *outer;
+        same && tag.0[depth].lap == own.lap && tag.0[depth].step < own.step
     }
 }
 
@@ -200,13 +207,13 @@ mod tests {
     fn whatever_the_goal_the_rest_follows() {
         let all = walked(None);
         assert_eq!(all.len(), 14);
-        assert_eq!(all[5], "000001-000001");
+        assert_eq!(all[5], "000001_000001");
         assert_eq!(all[12], "1.000000");
         for (done, position) in all.iter().enumerate() {
             assert_eq!(walked(Some(position)), all[done..], "{position}");
         }
         // Ends of loops.
-        assert_eq!(walked(Some("000001-000004")), all[8..]);
+        assert_eq!(walked(Some("000001_000004")), all[8..]);
         assert_eq!(walked(Some("000002")), all[8..]);
         assert_eq!(walked(Some("000003")), all[12..]);
         assert_eq!(walked(Some("1.000002")), [""; 0]);
@@ -215,21 +222,21 @@ mod tests {
     #[test]
     fn what_a_step_under_way_did_is_not_done() {
         let done = |tag, other| at(tag).is_done_at(&at(other));
-        assert!(done("000002", "000003") && done("000002-000001", "000003"));
-        assert!(done("000003-000001", "000003-000002"));
-        assert!(!done("000003", "000003-000002") && !done("000003", "000003"));
+        assert!(done("000002", "000003") && done("000002_000001", "000003"));
+        assert!(done("000003_000001", "000003_000002"));
+        assert!(!done("000003", "000003_000002") && !done("000003", "000003"));
         assert!(done("000009", "1.000000") && !done("1.000000", "000009"));
     }
 
     #[test]
     fn names_keep_the_order() {
-        let order = ["000003", "000003-000000", "000003-1.000002", "000004", "1.000000"];
+        let order = ["000003", "000003_000000", "000003_1.000002", "000004", "1.000000"];
         for pair in order.windows(2) {
             assert!(at(pair[0]) < at(pair[1]), "{pair:?}");
         }
         for name in order {
             assert_eq!(at(name).to_string(), name);
         }
-        assert!("x".parse::<Position>().is_err() && "1-".parse::<Position>().is_err());
+        assert!("x".parse::<Position>().is_err() && "1_".parse::<Position>().is_err());
     }
 }

@@ -102,6 +102,7 @@ impl Loops {
         let at = &checkpoint.position;
         let done = checkpoint.journal.iter().filter(|(tag, _)| tag.is_done_at(at));
         *kept.pending.borrow_mut() = done.cloned().collect();
+        *kept.data.borrow_mut() = checkpoint.data.clone();
         *kept.course.borrow_mut() = Course::to(Some(at.clone()));
         kept.written(at.clone());
         Ok(())
@@ -110,7 +111,9 @@ impl Loops {
     /// Begins a loop of an object, whose steps are called `word`. Returns how many of them are
     /// done, and what they added to the record.
     pub fn enter(&mut self, kept: &Rc<Kept>, word: &str) -> (u64, Journal) {
-        self.left.clear();
+        for (left, _) in self.left.drain(..) {
+            *left.snapshot.borrow_mut() = None;
+        }
         // A stop may come into force between the steps of this loop.
         for outer in &self.open {
             *outer.guard.borrow_mut() = None;
@@ -172,7 +175,7 @@ impl Loops {
             let final_one = last && course.depth() == 1;
             clock.steps > 0 && (final_one || policy.every.is_due(clock.steps, clock.since.elapsed()))
         };
-        let mut snapshot = Snapshot::new(position.clone(), kept.journal.borrow().len());
+        let mut snapshot = Snapshot::new(position.clone(), kept.journal.borrow().len(), idle.clone());
         for it in idle.iter().chain([kept]) {
             let mut added = Ok(());
             let mut add = |value: &Value| {
@@ -185,7 +188,7 @@ impl Loops {
         }
         *kept.snapshot.borrow_mut() = Some(snapshot);
         match due {
-            true => self.encoded(kept, position),
+            true => encoded(kept, position, &idle),
             false => Ok(None),
         }
     }
@@ -230,24 +233,14 @@ impl Loops {
             return Ok(None);
         }
         kept.undo();
-        self.idle(kept).iter().for_each(|it| it.undo());
+        snapshot.beside.iter().for_each(|it| it.undo());
         kept.journal.borrow_mut().truncate(snapshot.logged);
-        self.encoded(kept, snapshot.position.clone())
+        encoded(kept, snapshot.position, &snapshot.beside)
     }
 
     /// A checkpoint of a loop was written.
     pub fn written(&self, kept: &Kept, position: Position) {
         kept.written(position);
-    }
-
-    fn encoded(&self, kept: &Rc<Kept>, position: Position) -> Result<Option<Due>> {
-        let idle = self.idle(kept);
-        let others: Vec<(String, Values)> = idle
-            .iter()
-            .map(|it| (it.key.clone(), it.values.borrow().clone()))
-            .collect();
-        let bytes = kept.encode(&position, &others)?;
-        Ok(bytes.map(|bytes| Due { position, bytes }))
     }
 
     /// The objects besides `kept` that have no loop under way: closures keep what they remember
@@ -257,4 +250,14 @@ impl Loops {
         let idle = |it: &Rc<Kept>| !it.is_under_way() && !Rc::ptr_eq(it, kept);
         all.filter(idle).collect()
     }
+}
+
+/// A checkpoint with the values of other objects beside its own.
+fn encoded(kept: &Kept, position: Position, beside: &[Rc<Kept>]) -> Result<Option<Due>> {
+    let others = beside.iter();
+    let others: Vec<(String, Values)> = others
+        .map(|it| (it.key.clone(), it.values.borrow().clone()))
+        .collect();
+    let bytes = kept.encode(&position, &others)?;
+    Ok(bytes.map(|bytes| Due { position, bytes }))
 }

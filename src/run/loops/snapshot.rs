@@ -1,5 +1,6 @@
 //! The state between two steps, as far as it can be had again without copies of all of it.
 
+use super::kept::Kept;
 use super::position::Position;
 use super::value::Value;
 use crate::Result;
@@ -16,6 +17,8 @@ pub(super) struct Snapshot {
     pub position: Position,
     /// How much of the journal there was.
     pub logged: usize,
+    /// Objects without a loop of their own: an error takes them from the script that held them.
+    pub beside: Vec<Rc<Kept>>,
     unchanged: Vec<(Tensor, Stamp)>,
     buffers: Vec<(Tensor, Tensor)>,
     modes: Vec<(Model, bool)>,
@@ -23,10 +26,11 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    pub fn new(position: Position, logged: usize) -> Self {
+    pub fn new(position: Position, logged: usize, beside: Vec<Rc<Kept>>) -> Self {
         Snapshot {
             position,
             logged,
+            beside,
             unchanged: Vec::new(),
             buffers: Vec::new(),
             modes: Vec::new(),
