@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -29,26 +30,36 @@ def install():
         subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
 
 
-def said(command):
-    """What a program prints, as pairs of a word and what follows it."""
+def run(command):
+    """What a program prints, and the most memory that it had, MiB."""
     environment = dict(os.environ, THREADS=THREADS)
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                          cwd=HOME, env=environment)
-    if done.returncode != 0:
-        sys.exit(f"{command} failed:\n{done.stderr}")
-    lines = (line.split() for line in done.stdout.splitlines())
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        started = subprocess.Popen([str(part) for part in command], stdout=out, stderr=errors,
+                                   cwd=HOME, env=environment)
+        _, status, usage = os.wait4(started.pid, 0)
+        out.seek(0)
+        errors.seek(0)
+        if status != 0:
+            sys.exit(f"{command} failed:\n{errors.read()}")
+        return out.read(), usage.ru_maxrss / 1024
+
+
+def said(text):
+    """Pairs of a word and what follows it, from each line of two words."""
+    lines = (line.split() for line in text.splitlines())
     return [(line[0], line[1]) for line in lines if len(line) == 2]
 
 
-def numbers(command):
-    """The numbers after `ms` in what a program prints."""
-    return [float(value) for word, value in said(command) if word == "ms"]
+def measured(command):
+    """The numbers after `ms` in what a program prints, and the most memory that it had, MiB."""
+    text, memory = run(command)
+    return [float(value) for word, value in said(text) if word == "ms"], memory
 
 
 def printed(command):
     """The numbers that a program prints, by the word before each."""
     found = {}
-    for word, value in said(command):
+    for word, value in said(run(command)[0]):
         try:
             found[word] = float(value)
         except ValueError:
@@ -60,10 +71,10 @@ def median(runs, word):
     return statistics.median(run[word] for run in runs)
 
 
-def rhobust(script, **settings):
+def rhobust(script, threads=THREADS, **settings):
     """The command that runs a script of this folder without keeping anything."""
     pairs = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-    return [RHOBUST, "run", HERE / script, "--threads", THREADS, *pairs]
+    return [RHOBUST, "run", HERE / script, "--threads", str(threads), *pairs]
 
 
 def alternating(programs, rounds):
@@ -71,5 +82,5 @@ def alternating(programs, rounds):
     found = {name: [] for name in programs}
     for _ in range(rounds):
         for name, command in programs.items():
-            found[name] += numbers(command)
+            found[name] += measured(command)[0]
     return {name: statistics.median(values) for name, values in found.items()}

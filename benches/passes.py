@@ -10,7 +10,7 @@ target/bench/passes.json, too, with how the time grows with batch and size of th
 import json
 import sys
 
-from common import HERE, HOME, PYTHON, THREADS, alternating, install, numbers, rhobust
+from common import HERE, HOME, PYTHON, THREADS, alternating, install, measured, rhobust
 
 STEPS = 10
 # Side of the images and images in a batch.
@@ -40,12 +40,22 @@ def beside(side, n, rounds):
 
 
 def growth():
-    found = {}
-    print("\nhow the time of a step grows, ms an image")
-    for side, n in [(32, 1), (32, 8), (32, 64), (32, 256), (64, 64), (128, 16), (224, 1), (224, 16)]:
-        values = numbers(rhobust("passes.rhai", side=side, n=n, rounds=3))
-        found[f"{side} px, batch {n}"] = min(values)
-        print(f"{side:4} px, batch {n:4} {min(values):8.3f}")
+    """From one setting, what a step takes as one thing grows after another."""
+    middle = dict(side=32, n=64, steps=STEPS, classes=1000, threads=int(THREADS))
+    settings = [dict(n=n) for n in (1, 8, 64, 256)]
+    settings += [dict(side=64), dict(side=128, n=16), dict(side=224, n=1), dict(side=224, n=16)]
+    settings += [dict(steps=steps) for steps in (1, 40)]
+    settings += [dict(classes=classes) for classes in (10, 10000)]
+    settings += [dict(threads=threads) for threads in range(1, int(THREADS) + 1)]
+    found = []
+    print("\nhow the time of a step grows, ms an image, and the most memory, MiB")
+    for changed in settings:
+        given = {**middle, **changed}
+        outputs = given["classes"] + 1
+        values, memory = measured(rhobust("passes.rhai", **given, outputs=outputs, rounds=3))
+        found.append({**given, "ms": min(values), "MiB": memory})
+        name = ", ".join(f"{key} {value}" for key, value in {"n": given["n"], **changed}.items())
+        print(f"{name:20} {min(values):8.3f} {memory:8.0f}")
     return found
 
 

@@ -6,7 +6,7 @@ use super::momentum::Momentum;
 use super::pgd::Pgd;
 use super::survivors::rows;
 use super::{Draws, Seen};
-use crate::torch::{Index, Tensor};
+use crate::torch::{Index, Tensor, cat};
 use crate::{Result, interrupt};
 
 /// The images `x`, which are `z` in the space of eps, after all runs, each on what is left.
@@ -34,13 +34,13 @@ pub fn chase(
         // Drawn for all images, so that it does not depend on which are left.
         let start = pgd.start(landscape, z, draws)?;
         let chased = Chased {
+            steps: left.zeros_like()?.add(pgd.steps)?,
             z: laid_out(z)?.index_select(0, &left)?,
             z_adv: start.index_select(0, &left)?,
-            landscape: landscape.select(&left)?,
             momentum: Momentum::new(pgd.decay),
             places: left,
         };
-        run(pgd, chased, &mut found)?;
+        run(pgd, landscape, chased, &mut found)?;
     }
     if landscape.has_stand_in()? {
         // What the classifier itself gets wrong from the beginning is no success of a defence.
@@ -58,60 +58,142 @@ pub fn chase(
 }
 
 /// One run from one start.
-fn run(pgd: &Pgd, mut chased: Chased, found: &mut Found) -> Result<()> {
-    for _ in 0..pgd.steps {
+fn run(pgd: &Pgd, landscape: &Landscape, mut chased: Chased, found: &mut Found) -> Result<()> {
+    // A pass of few images takes longer than their share of a full one.
+    let full = landscape.classifier.at_once().unwrap_or(i64::MAX);
+    let mut claims = Claims::default();
+    loop {
         interrupt::check()?;
+        chased = chased.end(landscape, found)?;
+        if chased.count() == 0 || claims.count() >= full {
+            let Some(unbroken) = claims.settle(landscape, found)? else {
+                return Ok(());
+            };
+            chased = chased.and(unbroken)?;
+            continue;
+        }
+        let here = landscape.select(&chased.places)?;
         let place = pgd.place(&chased.momentum, &chased.z_adv)?;
-        let (mut gradient, logits) = chased.landscape.slope(&place, pgd.eot)?;
-        let x_adv = chased.pixels()?;
+        let (gradient, logits) = here.slope(&place, pgd.eot)?;
+        let x_adv = landscape.transform.inverse(&chased.z_adv)?;
         let view = match pgd.look_ahead {
             // The gradient was taken elsewhere.
-            true => chased.landscape.glance_at(&x_adv)?,
-            false => chased.landscape.view(&logits)?,
+            true => here.glance_at(&x_adv)?,
+            false => here.view(&logits)?,
         };
-        let view = chased.landscape.confirmed(&x_adv, view)?;
+        chased = chased.after(pgd, landscape, gradient)?;
         let hits = rows(&view.success)?;
         if hits.numel() > 0 {
-            let images = x_adv.index_select(0, &hits)?;
-            let places = chased.places.index_select(0, &hits)?;
-            found.offer(&places, &images, &view.select(&hits)?)?;
-            let stay = rows(&view.success.logical_not()?)?;
-            (chased, gradient) = (chased.select(&stay)?, gradient.index_select(0, &stay)?);
+            claims.0.push(Claim {
+                x_adv: x_adv.index_select(0, &hits)?,
+                view: view.select(&hits)?,
+                next: chased.select(&hits)?,
+            });
+            chased = chased.select(&rows(&view.success.logical_not()?)?)?;
         }
-        if chased.places.numel() == 0 {
-            return Ok(());
-        }
-        let images = (&chased.z, &chased.z_adv);
-        chased.z_adv = pgd.step(&chased.landscape, &mut chased.momentum, images, gradient)?;
     }
-    let x_adv = chased.pixels()?;
-    let view = chased.landscape.look_at(&x_adv)?;
-    found.offer(&chased.places, &x_adv, &view)
 }
 
 /// The images that are not broken yet. Each tensor has a row for every one of them.
-struct Chased<'a> {
+struct Chased {
     /// Their rows of the batch.
     places: Tensor,
-    landscape: Landscape<'a>,
+    /// How many are left to each, int64.
+    steps: Tensor,
     z: Tensor,
     z_adv: Tensor,
     momentum: Momentum,
 }
 
-impl<'a> Chased<'a> {
-    fn pixels(&self) -> Result<Tensor> {
-        self.landscape.transform.inverse(&self.z_adv)
+impl Chased {
+    fn count(&self) -> i64 {
+        self.places.numel() as i64
     }
 
-    fn select(&self, rows: &Tensor) -> Result<Chased<'a>> {
+    /// A step on.
+    fn after(mut self, pgd: &Pgd, landscape: &Landscape, gradient: Tensor) -> Result<Self> {
+        let images = (&self.z, &self.z_adv);
+        self.z_adv = pgd.step(landscape, &mut self.momentum, images, gradient)?;
+        self.steps = self.steps.sub(1)?;
+        Ok(self)
+    }
+
+    /// Those that have steps left; what became of the others is found.
+    fn end(self, landscape: &Landscape, found: &mut Found) -> Result<Self> {
+        let over = self.steps.eq(0)?;
+        let ended = rows(&over)?;
+        if ended.numel() == 0 {
+            return Ok(self);
+        }
+        let places = self.places.index_select(0, &ended)?;
+        let x_adv = landscape
+            .transform
+            .inverse(&self.z_adv.index_select(0, &ended)?)?;
+        let view = landscape.select(&places)?.look_at(&x_adv)?;
+        found.offer(&places, &x_adv, &view)?;
+        self.select(&rows(&over.logical_not()?)?)
+    }
+
+    fn select(&self, rows: &Tensor) -> Result<Self> {
         Ok(Chased {
             places: self.places.index_select(0, rows)?,
-            landscape: self.landscape.select(rows)?,
+            steps: self.steps.index_select(0, rows)?,
             z: self.z.index_select(0, rows)?,
             z_adv: self.z_adv.index_select(0, rows)?,
             momentum: self.momentum.select(rows)?,
         })
+    }
+
+    fn and(self, other: Self) -> Result<Self> {
+        Ok(Chased {
+            places: cat(&[self.places, other.places], 0)?,
+            steps: cat(&[self.steps, other.steps], 0)?,
+            z: cat(&[self.z, other.z], 0)?,
+            z_adv: cat(&[self.z_adv, other.z_adv], 0)?,
+            momentum: self.momentum.and(other.momentum)?,
+        })
+    }
+}
+
+/// Images that a search takes for broken, until there are enough to ask the classifier itself.
+#[derive(Default)]
+struct Claims(Vec<Claim>);
+
+struct Claim {
+    x_adv: Tensor,
+    view: View,
+    /// The same images a step on, for those that are not broken after all.
+    next: Chased,
+}
+
+impl Claims {
+    fn count(&self) -> i64 {
+        self.0.iter().map(|claim| claim.next.count()).sum()
+    }
+
+    /// What is broken is found; the rest is chased further. `None` where nothing is claimed.
+    fn settle(&mut self, landscape: &Landscape, found: &mut Found) -> Result<Option<Chased>> {
+        let mut claims = std::mem::take(&mut self.0).into_iter();
+        let Some(mut all) = claims.next() else {
+            return Ok(None);
+        };
+        for claim in claims {
+            all = Claim {
+                x_adv: cat(&[all.x_adv, claim.x_adv], 0)?,
+                view: all.view.and(claim.view)?,
+                next: all.next.and(claim.next)?,
+            };
+        }
+        let Claim { x_adv, view, next } = all;
+        let view = landscape.select(&next.places)?.confirmed(&x_adv, view)?;
+        let broken = rows(&view.success)?;
+        found.offer(
+            &next.places.index_select(0, &broken)?,
+            &x_adv.index_select(0, &broken)?,
+            &view.select(&broken)?,
+        )?;
+        let unbroken = rows(&view.success.logical_not()?)?;
+        Ok(Some(next.select(&unbroken)?))
     }
 }
 

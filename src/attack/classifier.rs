@@ -56,6 +56,11 @@ impl<'a> Classifier<'a> {
         Classifier { at_once, ..self }
     }
 
+    /// How many images a pass is to have at most, where somebody said so.
+    pub fn at_once(&self) -> Option<i64> {
+        self.at_once
+    }
+
     /// The same function up to low-order bits, or in bfloat16, at less cost, where the weights are
     /// known and of at least single precision. The weights must stay as they are meanwhile.
     pub fn frozen(&self, precision: Precision) -> Result<Option<&Frozen>> {

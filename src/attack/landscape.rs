@@ -6,7 +6,7 @@ use super::space::Bounds;
 use super::survivors::rows;
 use crate::Result;
 use crate::nn::{Normalize, class_logits};
-use crate::torch::{DivergenceReduction, Index, Precision, Tensor, no_grad, with_grad};
+use crate::torch::{DivergenceReduction, Index, Precision, Tensor, cat, no_grad, with_grad};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,14 @@ impl View {
             classes: self.classes.index_select(0, rows)?,
             success: self.success.index_select(0, rows)?,
             height: self.height.index_select(0, rows)?,
+        })
+    }
+
+    pub fn and(self, other: Self) -> Result<Self> {
+        Ok(View {
+            classes: cat(&[self.classes, other.classes], 0)?,
+            success: cat(&[self.success, other.success], 0)?,
+            height: cat(&[self.height, other.height], 0)?,
         })
     }
 }

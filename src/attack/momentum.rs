@@ -2,7 +2,7 @@
 //! with a look ahead, Lin et al. 2020, <https://arxiv.org/abs/1908.06281>, section 3.1.
 
 use crate::Result;
-use crate::torch::Tensor;
+use crate::torch::{Tensor, cat};
 
 /// A gradient of zeros must stay one.
 const SMALLEST: f64 = 1e-30;
@@ -32,6 +32,18 @@ impl Momentum {
         Ok(Momentum {
             decay: self.decay,
             sum: sum.transpose()?,
+        })
+    }
+
+    /// That of the images of both; each must have seen a gradient, or neither.
+    pub fn and(self, other: Self) -> Result<Self> {
+        let sum = match (self.sum, other.sum) {
+            (Some(one), Some(two)) => Some(cat(&[one, two], 0)?),
+            _ => None,
+        };
+        Ok(Momentum {
+            decay: self.decay,
+            sum,
         })
     }
 

@@ -1,5 +1,6 @@
 use crate::Result;
 use crate::nn::class_logits;
+use crate::profile;
 use crate::torch::{Dtype, Tensor};
 use serde::Serialize;
 
@@ -109,6 +110,7 @@ impl LabelAugmentation {
 
     /// The same loss for each image, `[n]`.
     pub fn loss_each(&self, logits: &Tensor, y: &Tensor, z: &Transform) -> Result<Tensor> {
+        let _span = profile::forward(logits.requires_grad());
         let (n, outputs) = (y.dim(0)?, self.outputs());
         ensure!(
             logits.shape() == [n, outputs],
