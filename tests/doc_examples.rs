@@ -425,7 +425,7 @@ fn comments_speak_of_what_is_there() {
         "diagnosis",
         "resumable",
         "steps",
-        "kept_batches",
+        "keptbatches",
         "range",
     ];
     for entry in docs().entries().iter().filter(|it| it.topic != "rhai") {

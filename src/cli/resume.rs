@@ -96,8 +96,14 @@ fn command_line(run: &Run) -> Vec<String> {
         ("device", common.device.clone()),
         ("seed", common.seed.map(|it| it.to_string())),
         ("threads", common.threads.map(|it| it.to_string())),
-        ("checkpoint-every", run.checkpoint_every.map(|it| it.to_string())),
-        ("keep-checkpoints", run.keep_checkpoints.map(|it| it.to_string())),
+        (
+            "checkpoint-every",
+            run.checkpoint_every.map(|it| it.to_string()),
+        ),
+        (
+            "keep-checkpoints",
+            run.keep_checkpoints.map(|it| it.to_string()),
+        ),
     ] {
         if let Some(value) = value {
             option(name, value);
@@ -132,7 +138,14 @@ mod tests {
     #[test]
     fn what_is_said_now_counts_and_can_be_said_again() {
         let then = parsed(&["s.rhai", "--set", "a=1", "--set", "b=x y", "--seed", "3"]);
-        let now = ["--resume", "r", "--set", "a=2", "--checkpoint-every", "120s"];
+        let now = [
+            "--resume",
+            "r",
+            "--set",
+            "a=2",
+            "--checkpoint-every",
+            "120s",
+        ];
         let both = merged(then, parsed(&now));
         let words = command_line(&both);
         assert_eq!(

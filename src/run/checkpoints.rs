@@ -1,6 +1,6 @@
 //! The checkpoints of a run: `checkpoints/<loop>/<position>.checkpoint`.
 
-use super::loops::{Checkpoint, Position, decode};
+use super::loops::{Checkpoint, Position};
 use crate::files::write_whole;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -56,10 +56,12 @@ impl Checkpoints {
             let path = file(&folder, &position);
             let read = fs::read(&path).map_err(|error| Error::io(&path, &error));
             let read = read.and_then(|bytes| {
-                decode(&bytes).map_err(|error| error.context(path.display()))
+                Checkpoint::decode(&bytes).map_err(|error| error.context(path.display()))
             });
             match read {
-                Err(error) => found.remarks.push(format!("{error}; the one before is used")),
+                Err(error) => found
+                    .remarks
+                    .push(format!("{error}; the one before is used")),
                 Ok(checkpoint) => match fits(&checkpoint) {
                     Ok(()) => {
                         positions.push(position);
@@ -75,14 +77,23 @@ impl Checkpoints {
             }
         }
         if let Some(last) = found.remarks.last_mut() {
-            *last = last.replace("the one before is used", "there is none before: it begins anew");
+            *last = last.replace(
+                "the one before is used",
+                "there is none before: it begins anew",
+            );
         }
         Ok(found)
     }
 
     /// Writes a checkpoint of a loop; of those before it the last stay, `keep` in all. Where the
     /// disk is full, older ones make room.
-    pub fn write(&mut self, key: &str, position: &Position, bytes: &[u8], keep: usize) -> Result<PathBuf> {
+    pub fn write(
+        &mut self,
+        key: &str,
+        position: &Position,
+        bytes: &[u8],
+        keep: usize,
+    ) -> Result<PathBuf> {
         let folder = self.folder.join(key);
         fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, &error))?;
         let path = file(&folder, position);
@@ -123,7 +134,10 @@ fn remove_others(folder: &Path, good: &[Position]) -> Result<()> {
         }
     }
     for position in positions(folder, None)? {
-        if good.first().is_some_and(|oldest| position.is_done_at(oldest)) {
+        if good
+            .first()
+            .is_some_and(|oldest| position.is_done_at(oldest))
+        {
             let path = folder.join(position.to_string());
             fs::remove_dir_all(&path).map_err(|error| failed(&path, error))?;
         }
@@ -143,7 +157,9 @@ fn positions(folder: &Path, extension: Option<&str>) -> Result<Vec<Position>> {
         let name = entry.map_err(failed)?.file_name();
         let name = name.to_string_lossy();
         let stem = match extension {
-            Some(extension) => name.strip_suffix(extension).and_then(|it| it.strip_suffix('.')),
+            Some(extension) => name
+                .strip_suffix(extension)
+                .and_then(|it| it.strip_suffix('.')),
             None => Some(&*name).filter(|it| !it.ends_with(EXTENSION)),
         };
         found.extend(stem.and_then(|it| it.parse().ok()));

@@ -29,6 +29,9 @@ impl Earlier {
 
     /// Whether one of the tables has more rows than `rows`.
     pub fn shows_more(&self, rows: [usize; 2]) -> bool {
-        self.rows.iter().zip(rows).any(|(earlier, now)| *earlier > now)
+        self.rows
+            .iter()
+            .zip(rows)
+            .any(|(earlier, now)| *earlier > now)
     }
 }

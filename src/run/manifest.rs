@@ -102,8 +102,7 @@ impl Recorded {
             "{shown}: this run was stopped before it began; remove the folder and start it again"
         );
         let damaged = |how: &str| Error::invalid(format!("{shown}/{FILE} is damaged ({how})"));
-        let recorded =
-            serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
+        let recorded = serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
         match text.rsplit_once(HASH) {
             // Of a version that wrote none.
             None => Ok(recorded),

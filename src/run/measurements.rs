@@ -33,7 +33,9 @@ mod bits {
     pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<(String, f64)>, D::Error> {
         let stored = Vec::<(String, u64)>::deserialize(from)?;
         let named = stored.into_iter();
-        Ok(named.map(|(name, bits)| (name, f64::from_bits(bits))).collect())
+        Ok(named
+            .map(|(name, bits)| (name, f64::from_bits(bits)))
+            .collect())
     }
 }
 

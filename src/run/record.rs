@@ -231,7 +231,11 @@ impl Record {
 
     /// What the script's parameters are, once it has declared them.
     pub fn set_parameters(&mut self, parameters: Map<String, Value>) -> Result<()> {
-        if self.earlier.as_ref().is_some_and(|it| it.parameters != parameters) {
+        if self
+            .earlier
+            .as_ref()
+            .is_some_and(|it| it.parameters != parameters)
+        {
             self.end_earlier()?;
         }
         self.recorded.parameters = parameters;
@@ -312,7 +316,8 @@ impl Record {
     /// Writes a checkpoint of a loop; the last ones stay, `keep` in all.
     pub fn keep_checkpoint(&mut self, key: &str, due: &Due, keep: usize) -> Result<()> {
         let began = Instant::now();
-        self.checkpoints.write(key, &due.position, &due.bytes, keep)?;
+        self.checkpoints
+            .write(key, &due.position, &due.bytes, keep)?;
         self.add_time("checkpoints", began.elapsed());
         Ok(())
     }
@@ -440,7 +445,10 @@ impl Record {
             let inside = path.strip_prefix(&self.folder).unwrap_or(&path);
             inside.display().to_string()
         });
-        write_whole(&self.folder.join(RECORD), self.recorded.encode()?.as_bytes())
+        write_whole(
+            &self.folder.join(RECORD),
+            self.recorded.encode()?.as_bytes(),
+        )
     }
 }
 

@@ -43,7 +43,7 @@ pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
     module.set_custom_type::<Resumable>("resumable");
     module.set_custom_type::<Steps>("steps");
-    module.set_custom_type::<KeptBatches>("kept_batches");
+    module.set_custom_type::<KeptBatches>("keptbatches");
     module.set_iter_result(TypeId::of::<Steps>(), |steps| steps.cast::<Steps>().walk());
     module.set_iter_result(TypeId::of::<KeptBatches>(), |batches| {
         batches.cast::<KeptBatches>().walk()
@@ -56,7 +56,12 @@ type Iter = Box<dyn Iterator<Item = RhaiResultOf<Dynamic>>>;
 
 impl Steps {
     fn walk(self) -> Iter {
-        let Steps { of, from, count, word } = self;
+        let Steps {
+            of,
+            from,
+            count,
+            word,
+        } = self;
         match Course::begin(of, count, &word) {
             Ok(course) => Box::new(Fallible::new(course, move |course| {
                 let Some(step) = course.rest()? else {
@@ -238,7 +243,9 @@ impl Host {
     }
 
     fn resumable(&self, name: &str, values: Vec<(String, Value)>) -> Result<Resumable> {
-        let kept = self.loops().add(name, values, self.seed(), self.parameters())?;
+        let kept = self
+            .loops()
+            .add(name, values, self.seed(), self.parameters())?;
         let it = Resumable {
             kept,
             host: self.clone(),
@@ -259,16 +266,17 @@ impl Resumable {
         let accepted = host.loops().policy().is_some_and(|it| it.changed);
         let mut found = None;
         host.recording(|record| {
-            found = Some(record.checkpoint(kept.key(), &|it| {
-                match it.about.differences(about) {
+            found = Some(record.checkpoint(
+                kept.key(),
+                &|it| match it.about.differences(about) {
                     none if none.is_empty() || accepted => Ok(()),
                     differing => Err(format!(
                         "{name}: begins anew, its checkpoint has other values of {}; \
                          --accept-changes would use it",
                         differing.join(", ")
                     )),
-                }
-            })?);
+                },
+            )?);
             Ok(())
         })?;
         let Some(found) = found else { return Ok(()) };
@@ -357,7 +365,10 @@ fn steps(of: Resumable, from: i64, to: i64, word: &str) -> Steps {
     Steps {
         of,
         from,
-        count: to.checked_sub(from).and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+        count: to
+            .checked_sub(from)
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(0),
         word: word.to_owned(),
     }
 }
@@ -448,11 +459,7 @@ pub mod functions {
     }
 
     #[rhai_fn(name = "steps")]
-    pub fn steps_up_to_with_word(
-        kept: Resumable,
-        range: RangeInclusive<i64>,
-        word: &str,
-    ) -> Steps {
+    pub fn steps_up_to_with_word(kept: Resumable, range: RangeInclusive<i64>, word: &str) -> Steps {
         steps(kept, *range.start(), range.end().saturating_add(1), word)
     }
 
@@ -527,8 +534,8 @@ pub mod functions {
     }
 
     #[rhai_fn(index_set, return_raw)]
-    pub fn keep_value(kept: &mut Resumable, name: &str, given: Dynamic) -> RhaiResultOf<()> {
-        kept.kept.set(name, value(name, given)?);
+    pub fn keep_value(kept: &mut Resumable, name: &str, new: Dynamic) -> RhaiResultOf<()> {
+        kept.kept.set(name, value(name, new)?);
         Ok(())
     }
 

@@ -27,9 +27,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     let known = SafeTensors::read_metadata(bytes).map_err(refused)?.1;
     if let Some(hash) = known.metadata().as_ref().and_then(|it| it.get(HASH)) {
         let views = entries.iter();
-        let found = hash_of(views.map(|(name, view)| {
-            (name.as_str(), view.dtype(), view.shape(), view.data())
-        }));
+        let found = hash_of(
+            views.map(|(name, view)| (name.as_str(), view.dtype(), view.shape(), view.data())),
+        );
         ensure!(
             *hash == found,
             "this file is damaged: its tensors are not those that were written (their hash is \

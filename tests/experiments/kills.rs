@@ -3,9 +3,7 @@
 //!
 //! `make kills N=300` kills more often than the tests do.
 
-use super::stopping::{
-    EVALUATION, TRAINING, differing, results, resume, run, stderr, succeeds,
-};
+use super::stopping::{EVALUATION, TRAINING, differing, results, resume, run, stderr, succeeds};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -59,8 +57,12 @@ impl<'a> Target<'a> {
         let _ = fs::remove_dir_all(&out);
         for _ in 0..kills {
             let mut command = self.command(&out, tally);
-            let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let within = tally.kills % 3 == 0 && !self.more.is_empty();
+            let child = command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let within = tally.kills % 2 == 0 && !self.more.is_empty();
             let moment = self.took.mul_f64(random.random_range(0.0..1.0));
             let ended = kill(child, moment, within.then(|| out.join("checkpoints")));
             if ended {
@@ -130,7 +132,9 @@ fn has_temporary(folder: &Path) -> bool {
 }
 
 fn killed(text: &str, more: &[&str], default: usize) -> Tally {
-    let kills = std::env::var("RHOBUST_KILLS").ok().and_then(|it| it.parse().ok());
+    let kills = std::env::var("RHOBUST_KILLS")
+        .ok()
+        .and_then(|it| it.parse().ok());
     let kills: usize = kills.unwrap_or(default);
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("script.rhai");

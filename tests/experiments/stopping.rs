@@ -107,15 +107,29 @@ pub const EVALUATION: &str = r#"
     save_tensors("after.safetensors", #{ after: rand([3]) });
 "#;
 
+/// The program; `RHOBUST_PROGRAM` names another build of it.
+pub fn program() -> String {
+    let built = || env!("CARGO_BIN_EXE_rhobust").to_owned();
+    std::env::var("RHOBUST_PROGRAM").unwrap_or_else(|_| built())
+}
+
 pub fn rhobust(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rhobust"));
+    let mut command = Command::new(program());
     // Tests run beside each other.
-    command.args(args).env("OMP_NUM_THREADS", "1").current_dir(project());
+    command
+        .args(args)
+        .env("OMP_NUM_THREADS", "1")
+        .current_dir(project());
     command
 }
 
 pub fn run(script: &Path, out: &Path, more: &[&str]) -> Command {
-    let mut command = rhobust(&["run", script.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let mut command = rhobust(&[
+        "run",
+        script.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ]);
     command.args(more);
     command
 }
@@ -147,7 +161,9 @@ pub fn results(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     collect(folder, folder, &mut found);
     let last = |folder: &Path| found_last(&found, folder);
-    let checkpoints = found.keys().filter(|path| path.extension().is_some_and(|it| it == "checkpoint"));
+    let checkpoints = found
+        .keys()
+        .filter(|path| path.extension().is_some_and(|it| it == "checkpoint"));
     // How many there are of loops within steps depends on when the outer loop wrote one.
     let inner = |path: &PathBuf| path.components().count() > 3;
     let older: Vec<PathBuf> = checkpoints
@@ -203,7 +219,10 @@ pub fn differing(a: &BTreeMap<PathBuf, Vec<u8>>, b: &BTreeMap<PathBuf, Vec<u8>>)
     let names = a.keys().chain(b.keys());
     let mut names: Vec<&PathBuf> = names.filter(|name| a.get(*name) != b.get(*name)).collect();
     names.dedup();
-    names.iter().map(|name| name.display().to_string()).collect()
+    names
+        .iter()
+        .map(|name| name.display().to_string())
+        .collect()
 }
 
 /// A file that tells [`TRAINING`] to stop at a step.

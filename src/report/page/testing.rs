@@ -47,6 +47,7 @@ impl MadeUp {
             versions: [("rhobust".to_owned(), "0.1.0".to_owned())].into(),
             machine: Machine::default(),
             notes: Map::from_iter([("frost".to_owned(), json!("drawn <crystals>"))]),
+            results: Default::default(),
             warnings: Vec::new(),
             started: "2026-01-02T03:04:05Z".into(),
             ended: None,

@@ -78,7 +78,9 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>> {
     let mut tensors = Tensors::new();
     description.own = store_all(own, &mut tensors)?;
-    let others = others.iter().map(|(key, values)| Ok((key.clone(), store_all(values, &mut tensors)?)));
+    let others = others
+        .iter()
+        .map(|(key, values)| Ok((key.clone(), store_all(values, &mut tensors)?)));
     description.others = others.collect::<Result<_>>()?;
     let description =
         serde_json::to_vec(&description).map_err(|it| Error::invalid(it.to_string()))?;
@@ -94,36 +96,41 @@ pub(super) fn encode(
     Ok(bytes)
 }
 
-/// What the bytes of a file hold.
-///
-/// # Errors
-/// `Invalid` where they are no checkpoint, or damaged: nothing of such a one is looked at.
-pub(in crate::run) fn decode(bytes: &[u8]) -> Result<Checkpoint> {
-    let whole = bytes.split_last_chunk::<{ blake3::OUT_LEN }>();
-    let Some((bytes, _)) = whole.filter(|(bytes, hash)| blake3::hash(bytes) == **hash) else {
-        bail!("this is no checkpoint, or a damaged one");
-    };
-    let strange = |what: &dyn std::fmt::Display| {
-        Error::invalid(format!("this checkpoint is of another version ({what})"))
-    };
-    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| strange(&"another first line"))?;
-    let (length, rest) = rest.split_first_chunk().ok_or_else(|| strange(&"no length"))?;
-    let length = u64::from_le_bytes(*length) as usize;
-    let (description, tensors) =
-        rest.split_at_checked(length).ok_or_else(|| strange(&"another length"))?;
-    let it: Description = serde_json::from_slice(description).map_err(|it| strange(&it))?;
-    Ok(Checkpoint {
-        about: it.about,
-        position: it.position,
-        own: it.own,
-        others: it.others,
-        journal: it.journal,
-        data: it.data,
-        tensors: safetensors::from_bytes(tensors)?.into_iter().collect(),
-    })
-}
-
 impl Checkpoint {
+    /// What the bytes of a file hold.
+    ///
+    /// # Errors
+    /// `Invalid` where they are no checkpoint, or damaged: nothing of such a one is looked at.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let whole = bytes.split_last_chunk::<{ blake3::OUT_LEN }>();
+        let Some((bytes, _)) = whole.filter(|(bytes, hash)| blake3::hash(bytes) == **hash) else {
+            bail!("this is no checkpoint, or a damaged one");
+        };
+        let strange = |what: &dyn std::fmt::Display| {
+            Error::invalid(format!("this checkpoint is of another version ({what})"))
+        };
+        let rest = bytes
+            .strip_prefix(MAGIC)
+            .ok_or_else(|| strange(&"another first line"))?;
+        let (length, rest) = rest
+            .split_first_chunk()
+            .ok_or_else(|| strange(&"no length"))?;
+        let length = u64::from_le_bytes(*length) as usize;
+        let (description, tensors) = rest
+            .split_at_checked(length)
+            .ok_or_else(|| strange(&"another length"))?;
+        let it: Description = serde_json::from_slice(description).map_err(|it| strange(&it))?;
+        Ok(Checkpoint {
+            about: it.about,
+            position: it.position,
+            own: it.own,
+            others: it.others,
+            journal: it.journal,
+            data: it.data,
+            tensors: safetensors::from_bytes(tensors)?.into_iter().collect(),
+        })
+    }
+
     /// The values of the loop's own object, put into `current` where that holds models.
     pub(super) fn own(&self, current: &Values) -> Result<Values> {
         restore_all(current, &self.own, &self.tensors)

@@ -191,7 +191,9 @@ impl Kept {
         let words = self.words.borrow();
         let position = course.position();
         let places = position.steps().zip(words.iter());
-        let places: Vec<String> = places.map(|(step, word)| format!("{word} {step}")).collect();
+        let places: Vec<String> = places
+            .map(|(step, word)| format!("{word} {step}"))
+            .collect();
         let images = self.images.borrow();
         let shown: Vec<String> = images.iter().take(SHOWN).map(usize::to_string).collect();
         let more = match images.len() {
@@ -202,7 +204,11 @@ impl Kept {
             true => String::new(),
             false => format!(" (images {}{more} of the data set)", shown.join(", ")),
         };
-        format!("`{}` was in {}{images}, counted from 0", self.name, places.join(", "))
+        format!(
+            "`{}` was in {}{images}, counted from 0",
+            self.name,
+            places.join(", ")
+        )
     }
 
     /// The bytes of a checkpoint at `position`, with the values of other objects beside its own.

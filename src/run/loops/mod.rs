@@ -15,7 +15,6 @@ mod value;
 
 pub use about::About;
 pub use file::{Checkpoint, Entry};
-pub(in crate::run) use file::decode;
 pub use kept::Kept;
 pub use policy::{Every, Policy};
 pub use position::Position;

@@ -79,7 +79,9 @@ impl FromStr for Every {
 }
 
 fn wrong(text: &str) -> String {
-    format!("write a number of steps, such as 500, a time, such as 30s, 10m or 2h, or never; got {text}")
+    format!(
+        "write a number of steps, such as 500, a time, such as 30s, 10m or 2h, or never; got {text}"
+    )
 }
 
 #[cfg(test)]

@@ -68,7 +68,10 @@ impl FromStr for Position {
                 step: number(text)?,
             }),
         };
-        text.split('_').map(place).collect::<Result<_, _>>().map(Position)
+        text.split('_')
+            .map(place)
+            .collect::<Result<_, _>>()
+            .map(Position)
     }
 }
 
@@ -230,7 +233,13 @@ mod tests {
 
     #[test]
     fn names_keep_the_order() {
-        let order = ["000003", "000003_000000", "000003_1.000002", "000004", "1.000000"];
+        let order = [
+            "000003",
+            "000003_000000",
+            "000003_1.000002",
+            "000004",
+            "1.000000",
+        ];
         for pair in order.windows(2) {
             assert!(at(pair[0]) < at(pair[1]), "{pair:?}");
         }

@@ -60,7 +60,10 @@ impl Loops {
         let (folder, purpose) = match self.open.last() {
             Some(outer) => {
                 let at = outer.course.borrow().position();
-                (format!("{}/{at}/", outer.key), format!("{} {at}: ", outer.purpose))
+                (
+                    format!("{}/{at}/", outer.key),
+                    format!("{} {at}: ", outer.purpose),
+                )
             }
             None => (String::new(), String::new()),
         };
@@ -100,7 +103,10 @@ impl Loops {
             }
         }
         let at = &checkpoint.position;
-        let done = checkpoint.journal.iter().filter(|(tag, _)| tag.is_done_at(at));
+        let done = checkpoint
+            .journal
+            .iter()
+            .filter(|(tag, _)| tag.is_done_at(at));
         *kept.pending.borrow_mut() = done.cloned().collect();
         *kept.data.borrow_mut() = checkpoint.data.clone();
         *kept.course.borrow_mut() = Course::to(Some(at.clone()));
@@ -173,9 +179,11 @@ impl Loops {
         let due = {
             let clock = kept.clock.borrow();
             let final_one = last && course.depth() == 1;
-            clock.steps > 0 && (final_one || policy.every.is_due(clock.steps, clock.since.elapsed()))
+            clock.steps > 0
+                && (final_one || policy.every.is_due(clock.steps, clock.since.elapsed()))
         };
-        let mut snapshot = Snapshot::new(position.clone(), kept.journal.borrow().len(), idle.clone());
+        let mut snapshot =
+            Snapshot::new(position.clone(), kept.journal.borrow().len(), idle.clone());
         for it in idle.iter().chain([kept]) {
             let mut added = Ok(());
             let mut add = |value: &Value| {
@@ -183,7 +191,10 @@ impl Loops {
                     added = snapshot.add(value);
                 }
             };
-            it.values.borrow().iter().for_each(|(_, value)| value.each(&mut add));
+            it.values
+                .borrow()
+                .iter()
+                .for_each(|(_, value)| value.each(&mut add));
             added?;
         }
         *kept.snapshot.borrow_mut() = Some(snapshot);

@@ -4,10 +4,10 @@ use super::kept::Kept;
 use super::position::Position;
 use super::value::Value;
 use crate::Result;
+use crate::nn::Entry;
 use crate::nn::Model;
 use crate::torch::{Stamp, Tensor};
 use crate::train::Sgd;
-use crate::nn::Entry;
 use std::rc::Rc;
 
 /// What a step that was begun may have changed. Weights are too large to be copied for each step,
@@ -70,7 +70,11 @@ impl Snapshot {
 
     /// Goes back; `false` where the step has changed what cannot be had again.
     pub fn restore(&self) -> Result<bool> {
-        if self.unchanged.iter().any(|(tensor, stamp)| tensor.stamp() != *stamp) {
+        if self
+            .unchanged
+            .iter()
+            .any(|(tensor, stamp)| tensor.stamp() != *stamp)
+        {
             return Ok(false);
         }
         for (tensor, before) in &self.buffers {

@@ -1,9 +1,9 @@
 //! What loops keep.
 
+use crate::Result;
 use crate::nn::Model;
 use crate::torch::{Device, Tensor};
 use crate::train::Sgd;
-use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -106,7 +106,9 @@ impl Value {
         tensors: &HashMap<String, Tensor>,
     ) -> Result<Value> {
         let all = |names: &[(String, String)]| -> Result<Vec<(String, Tensor)>> {
-            let found = names.iter().map(|(own, name)| Ok((own.clone(), get(tensors, name)?)));
+            let found = names
+                .iter()
+                .map(|(own, name)| Ok((own.clone(), get(tensors, name)?)));
             found.collect()
         };
         Ok(match (self, stored) {
@@ -117,18 +119,32 @@ impl Value {
             (_, Stored::Char(value)) => Value::Char(*value),
             (_, Stored::Text(value)) => Value::Text(value.clone()),
             (own, Stored::List(stored)) => {
-                let own = if let Value::List(own) = own { &own[..] } else { &[] };
+                let own = if let Value::List(own) = own {
+                    &own[..]
+                } else {
+                    &[]
+                };
                 let each = stored.iter().enumerate();
-                let each = each.map(|(at, it)| {
-                    own.get(at).unwrap_or(&Value::Unit).restored(it, tensors)
-                });
+                let each =
+                    each.map(|(at, it)| own.get(at).unwrap_or(&Value::Unit).restored(it, tensors));
                 Value::List(each.collect::<Result<_>>()?)
             }
             (own, Stored::Map(stored)) => {
-                let own = if let Value::Map(own) = own { &own[..] } else { &[] };
+                let own = if let Value::Map(own) = own {
+                    &own[..]
+                } else {
+                    &[]
+                };
                 Value::Map(restore_all(own, stored, tensors)?)
             }
-            (own, Stored::Tensor { name, order, device }) => {
+            (
+                own,
+                Stored::Tensor {
+                    name,
+                    order,
+                    device,
+                },
+            ) => {
                 let mut back = vec![0; order.len()];
                 for (at, dim) in order.iter().enumerate() {
                     back[*dim as usize] = at as i64;
@@ -174,7 +190,9 @@ pub(super) fn store_all(
     values: &[(String, Value)],
     tensors: &mut Tensors,
 ) -> Result<Vec<(String, Stored)>> {
-    let stored = values.iter().map(|(key, it)| Ok((key.clone(), it.store(tensors)?)));
+    let stored = values
+        .iter()
+        .map(|(key, it)| Ok((key.clone(), it.store(tensors)?)));
     stored.collect()
 }
 
@@ -187,7 +205,10 @@ pub(super) fn restore_all(
         let own = own.iter().find(|(other, _)| other == key);
         let own = own.map_or(&Value::Unit, |(_, own)| own);
         let restored = own.restored(it, tensors);
-        Ok((key.clone(), restored.map_err(|error| error.context(format!("`{key}`")))?))
+        Ok((
+            key.clone(),
+            restored.map_err(|error| error.context(format!("`{key}`")))?,
+        ))
     });
     each.collect()
 }
