@@ -93,7 +93,7 @@ impl Checkpoints {
         position: &Position,
         bytes: &[u8],
         keep: usize,
-    ) -> Result<PathBuf> {
+    ) -> Result<()> {
         let folder = self.folder.join(key);
         fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, &error))?;
         let path = file(&folder, position);
@@ -108,8 +108,7 @@ impl Checkpoints {
         good.push(position.clone());
         let older = good.len().saturating_sub(keep.max(1));
         good.drain(..older);
-        remove_others(&folder, good)?;
-        Ok(path)
+        remove_others(&folder, good)
     }
 
     /// The last one of a loop that was written or used.
@@ -165,4 +164,44 @@ fn positions(folder: &Path, extension: Option<&str>) -> Result<Vec<Position>> {
         found.extend(stem.and_then(|it| it.parse().ok()));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Position {
+        text.parse().unwrap()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let names = entries.map(|it| it.unwrap().file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_last_ones_stay_with_the_inner_loops_that_they_need() {
+        let run = tempfile::tempdir().unwrap();
+        let mut all = Checkpoints::new(run.path(), false);
+        let folder = run.path().join(FOLDER).join("outer");
+        for step in 0..4 {
+            let position = at(&format!("00000{step}"));
+            all.write("outer", &position, b"x", 2).unwrap();
+            all.write(&format!("outer/{position}/inner"), &at("000001"), b"x", 2)
+                .unwrap();
+        }
+        let stay = ["000002", "000002.checkpoint", "000003", "000003.checkpoint"];
+        assert_eq!(names(&folder), stay);
+        // What an earlier attempt left is no part of this one.
+        let mut anew = Checkpoints::new(run.path(), true);
+        anew.write("outer", &at("000001"), b"x", 2).unwrap();
+        assert_eq!(names(&folder), ["000001.checkpoint", "000002", "000003"]);
+        assert_eq!(
+            anew.last("outer").unwrap(),
+            folder.join("000001.checkpoint")
+        );
+    }
 }

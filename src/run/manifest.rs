@@ -107,7 +107,10 @@ impl Recorded {
             // Of a version that wrote none.
             None => Ok(recorded),
             Some((before, hash)) if hash == ending(before) => Ok(recorded),
-            Some(_) => Err(damaged("its text and its hash do not belong together")),
+            Some(_) => Err(damaged(
+                "its text and its hash do not belong together; if it was changed by hand, remove its last \
+                 entry, `hash`, and it is used as it is",
+            )),
         }
     }
 
@@ -149,5 +152,53 @@ impl std::fmt::Display for Status {
             Status::Failed => "failed",
             Status::Interrupted => "interrupted",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Ending, Record};
+    use std::fs;
+
+    #[test]
+    fn a_record_that_was_changed_is_told_from_an_older_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::create(folder.path(), Manifest::default()).unwrap();
+        record
+            .end(Ending::Failed("no, \"hash\": no".into()))
+            .unwrap();
+        drop(record);
+        let path = folder.path().join(FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Recorded::read(folder.path()).map_err(|error| error.to_string())
+        };
+        let recorded = read(&text).unwrap();
+        assert_eq!(recorded.encode().unwrap(), text);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["status"], "failed");
+        assert!(
+            recorded
+                .check_result("metrics.csv", b"kind,model,epoch,step\n")
+                .is_ok()
+        );
+        assert!(
+            recorded
+                .check_result("metrics.csv", b"kind,model,epoch,stop\n")
+                .is_err()
+        );
+
+        let changed = text.replace("\"threads\": 0", "\"threads\": 8");
+        assert_ne!(changed, text);
+        assert!(
+            read(&changed)
+                .unwrap_err()
+                .contains("remove its last entry, `hash`")
+        );
+        let (before, _) = changed.rsplit_once(HASH).unwrap();
+        assert_eq!(read(&format!("{before}\n}}\n")).unwrap().threads, 8);
+        assert!(read("").unwrap_err().contains("stopped before it began"));
     }
 }

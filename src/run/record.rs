@@ -315,11 +315,7 @@ impl Record {
 
     /// Writes a checkpoint of a loop; the last ones stay, `keep` in all.
     pub fn keep_checkpoint(&mut self, key: &str, due: &Due, keep: usize) -> Result<()> {
-        let began = Instant::now();
-        self.checkpoints
-            .write(key, &due.position, &due.bytes, keep)?;
-        self.add_time("checkpoints", began.elapsed());
-        Ok(())
+        self.checkpoints.write(key, &due.position, &due.bytes, keep)
     }
 
     /// The last checkpoint of a loop.

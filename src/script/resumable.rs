@@ -14,6 +14,7 @@ use rhai::{Array, Map};
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// An object with values that outlive a stop, as scripts hold it.
 #[derive(Clone)]
@@ -174,8 +175,7 @@ impl Course {
         if self.next >= self.count || kept.ends() {
             return self.end().map(|()| None);
         }
-        let due = host.loops().rest(&kept, false)?;
-        host.keep_checkpoint(&kept, due)?;
+        self.of.rest(false)?;
         interrupt::check()?;
         Ok(Some(self.next))
     }
@@ -191,8 +191,7 @@ impl Course {
     fn end(&mut self) -> Result<()> {
         let Resumable { kept, host } = &self.of;
         kept.complete(self.count);
-        let due = host.loops().rest(kept, true)?;
-        host.keep_checkpoint(kept, due)?;
+        self.of.rest(true)?;
         self.of.seed();
         host.loops().end(kept);
         self.over = true;
@@ -209,6 +208,20 @@ impl Drop for Course {
 }
 
 impl Resumable {
+    /// Notes the state between two steps, and writes a checkpoint if one is due.
+    fn rest(&self, last: bool) -> Result<()> {
+        let Resumable { kept, host } = self;
+        let began = Instant::now();
+        let Some(due) = host.loops().rest(kept, last)? else {
+            return Ok(());
+        };
+        host.keep_checkpoint(kept, Some(due))?;
+        host.recording(|record| {
+            record.add_time("checkpoints", began.elapsed());
+            Ok(())
+        })
+    }
+
     /// Seeds the generators by the place of the loop.
     fn seed(&self) {
         torch::manual_seed(self.kept.seed(self.host.seed()));

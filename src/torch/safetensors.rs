@@ -136,3 +136,41 @@ fn stored(dtype: Dtype) -> Stored {
         Dtype::Bool => Stored::BOOL,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The format itself notices little: most bits are those of numbers.
+    #[test]
+    fn a_flipped_bit_changes_no_tensor() -> Result<()> {
+        let tensors = [
+            ("b".to_owned(), Tensor::from_f32(&[1.0, -2.0, 3.5], &[3])?),
+            ("a".to_owned(), Tensor::from_i64(&[1, 2], &[1, 2])?),
+        ];
+        let bytes = to_bytes(&tensors)?;
+        let shown = |bytes: &[u8]| -> Result<String> {
+            let mut read = from_bytes(bytes)?;
+            read.sort_by(|a, b| a.0.cmp(&b.0));
+            let each = read
+                .iter()
+                .map(|(name, it)| Ok((name, it.signature(), it.to_bytes()?)));
+            Ok(format!("{:?}", each.collect::<Result<Vec<_>>>()?))
+        };
+        let before = shown(&bytes)?;
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                if let Ok(after) = shown(&damaged) {
+                    assert_eq!(after, before, "bit {bit} of byte {at}");
+                }
+            }
+        }
+        // Files of other programs have no hash.
+        let view = TensorView::new(Stored::U8, vec![2], &[1, 2]).map_err(refused)?;
+        let plain = safetensors::serialize([("x", view)], None).map_err(refused)?;
+        assert_eq!(from_bytes(&plain)?.len(), 1);
+        Ok(())
+    }
+}

@@ -62,7 +62,7 @@ impl<'a> Target<'a> {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            let within = tally.kills % 2 == 0 && !self.more.is_empty();
+            let within = tally.kills.is_multiple_of(2) && !self.more.is_empty();
             let moment = self.took.mul_f64(random.random_range(0.0..1.0));
             let ended = kill(child, moment, within.then(|| out.join("checkpoints")));
             if ended {

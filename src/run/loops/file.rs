@@ -156,3 +156,120 @@ pub(super) fn fingerprint(values: &Values) -> Result<String> {
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::{Like, generator, rand, zeros};
+    use crate::train::{Sgd, SgdOptions};
+    use std::rc::Rc;
+
+    fn about() -> About {
+        About {
+            seed: u64::MAX,
+            parameters: serde_json::Map::new(),
+            start: String::new(),
+        }
+    }
+
+    fn written(values: &Values, journal: Vec<(Position, Entry)>) -> Vec<u8> {
+        let at = "000003_000017".parse().unwrap();
+        let description = Description::new(about(), at, journal, Vec::new());
+        encode(description, values, &[("other".to_owned(), values.clone())]).unwrap()
+    }
+
+    #[test]
+    fn every_kind_of_value_comes_back_to_the_bit() -> Result<()> {
+        let nan = f64::from_bits(0x7ff8_0000_0000_1234);
+        let plain = Value::List(vec![
+            Value::Unit,
+            Value::Bool(true),
+            Value::Int(i64::MIN),
+            Value::Float(nan),
+            Value::Float(-0.0),
+            Value::Char('ß'),
+            Value::Text("\"\n".into()),
+            Value::Map(vec![("a".into(), Value::List(Vec::new()))]),
+        ]);
+        let values = vec![("plain".to_owned(), plain)];
+        let row = Measurement {
+            kind: "step".into(),
+            values: vec![("loss".into(), nan), ("lr".into(), 0.1)],
+            ..Measurement::default()
+        };
+        let journal = vec![("000001".parse().unwrap(), Entry::Row(row))];
+        let read = Checkpoint::decode(&written(&values, journal.clone()))?;
+        assert_eq!(read.about, about());
+        assert_eq!(read.position.to_string(), "000003_000017");
+        let bits = |journal: &[(Position, Entry)]| match &journal[0].1 {
+            Entry::Row(row) => row.values[0].1.to_bits(),
+            Entry::Classes { .. } => 0,
+        };
+        assert_eq!(bits(&read.journal), bits(&journal));
+        let (own, other) = (read.own(&Vec::new())?, read.other("other", &Vec::new())?);
+        // The fingerprint has the bits of floats.
+        assert_eq!(fingerprint(&own)?, fingerprint(&values)?);
+        assert_eq!(fingerprint(&other.unwrap())?, fingerprint(&values)?);
+        assert!(read.other("none", &Vec::new())?.is_none());
+        Ok(())
+    }
+
+    /// What others hold, too, gets the kept entries; other tensors are new, and lie in memory as
+    /// they did.
+    #[test]
+    fn parameters_are_restored_in_place_and_tensors_in_their_layout() -> Result<()> {
+        let _guard = generator();
+        let like = Like::default();
+        let w = rand(&[3, 2], like)?.leaf()?;
+        let options = SgdOptions {
+            lr: 0.125,
+            momentum: 0.9,
+            weight_decay: 0.0,
+            nesterov: false,
+        };
+        let optimizer = Rc::new(Sgd::new(vec![("w".into(), w.clone())], options)?);
+        let step = || optimizer.step(&w.square()?.sum()?);
+        step()?;
+        let layout = rand(&[2, 3, 4, 4], like)?.permute(&[3, 0, 2, 1])?;
+        let values = vec![
+            ("w".to_owned(), Value::Tensor(w.clone())),
+            ("optimizer".to_owned(), Value::Optimizer(optimizer.clone())),
+            ("x".to_owned(), Value::Tensor(layout.clone())),
+        ];
+        let bytes = written(&values, Vec::new());
+        step()?;
+        let expected = w.copy()?;
+        optimizer.set_lr(0.5)?;
+        step()?;
+
+        let mut current = values.clone();
+        current[2].1 = Value::Tensor(zeros(&[1], like)?);
+        let restored = Checkpoint::decode(&bytes)?.own(&current)?;
+        assert_eq!(optimizer.lr(), 0.125);
+        step()?;
+        assert!(w.equal(&expected)?);
+        let Value::Tensor(x) = &restored[2].1 else {
+            panic!("a tensor was kept")
+        };
+        assert!(x.equal(&layout)?);
+        assert_eq!(x.memory_order(), layout.memory_order());
+        Ok(())
+    }
+
+    #[test]
+    fn damage_is_noticed_before_anything_is_read() {
+        let bytes = written(&vec![("n".to_owned(), Value::Int(1))], Vec::new());
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (at % 8);
+            let error = Checkpoint::decode(&damaged).err().map(|it| it.to_string());
+            assert!(
+                error.is_some_and(|it| it.contains("a damaged one")),
+                "byte {at}"
+            );
+        }
+        for length in 0..bytes.len() {
+            assert!(Checkpoint::decode(&bytes[..length]).is_err());
+        }
+    }
+}
