@@ -552,6 +552,40 @@ pub mod functions {
         Ok(())
     }
 
+    /// The steps in one line: how many, and of which loop.
+    ///
+    /// ```rhai
+    /// assert(resumable("search", #{}).steps(3).to_string() == "steps(3 of search)");
+    /// ```
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
+    pub fn steps_to_string(steps: &mut Steps) -> String {
+        format!("steps({} of {})", steps.count, steps.of.kept.name())
+    }
+
+    /// The batches in one line, and of which loop they are.
+    ///
+    /// ```rhai
+    /// let test = dataset("shapes", #{ test: 50 }).test;
+    /// let batches = resumable("search", #{}).batches(test, #{ batch_size: 20 });
+    /// assert(batches.to_string().ends_with("in order) of search"));
+    /// ```
+    #[rhai_fn(
+        name = "to_string",
+        name = "to_debug",
+        name = "print",
+        name = "debug",
+        pure
+    )]
+    pub fn keptbatches_to_string(batches: &mut KeptBatches) -> String {
+        format!("{} of {}", batches.batches, batches.of.kept.name())
+    }
+
     /// The object in one line: its name and the names of its values.
     ///
     /// ```rhai
