@@ -427,6 +427,7 @@ fn comments_speak_of_what_is_there() {
         "steps",
         "keptbatches",
         "range",
+        "rangeinclusive",
     ];
     for entry in docs().entries().iter().filter(|it| it.topic != "rhai") {
         let mut params = entry.signatures.iter().flat_map(|it| &it.params);

@@ -479,7 +479,10 @@ pub mod functions {
     /// The batches of a split, for `for`, as `split.batches`; a resumed run begins with the first
     /// that is not done, and those before it are not decoded.
     ///
-    /// - `options`: as for `split.batches`; with `shuffle` or `augment` give `epoch`
+    /// - `split`: such as `data.train`
+    /// - `options`: a map
+    ///   - `batch_size`, `shuffle`, `augment`, `drop_last`, `epoch`, `threads`: as for `split.batches`;
+    ///     with `shuffle` or `augment` give `epoch`, too
     ///
     /// ```rhai
     /// let data = dataset("shapes", #{ train: 40, test: 10 });
