@@ -129,7 +129,7 @@ impl Recorded {
         let known = hash.filter(|_| self.status != Status::Running);
         ensure!(
             known.is_none_or(|hash| *hash == *blake3::hash(bytes).to_hex()),
-            "{name} is damaged: it is not what the run wrote"
+            "this file is damaged: it is not what the run wrote"
         );
         Ok(())
     }

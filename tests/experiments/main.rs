@@ -6,6 +6,7 @@ mod kills;
 mod malformed;
 mod resume;
 mod stopping;
+mod sweep;
 
 use rhobust::script;
 use std::fs;

@@ -77,7 +77,7 @@ pub fn read_run(folder: &Path) -> Result<RunFolder> {
     for file in ledger::files(folder)? {
         conditions.extend(or_told(Ledger::read(&file), &mut damaged).map(Condition::of));
     }
-    let logged = or_told(read_logged(folder, &recorded), &mut damaged);
+    let logged = or_told(read_logged(&folder.join("metrics.csv")), &mut damaged);
     Ok(RunFolder {
         folder: folder.to_owned(),
         recorded,
@@ -101,16 +101,18 @@ fn damaged(path: &Path, how: &str) -> Error {
     Error::invalid(format!("{} is damaged: {how}", path.display()))
 }
 
-/// A run that has logged nothing may lack the file.
-fn read_logged(folder: &Path, recorded: &Recorded) -> Result<Vec<Logged>> {
-    const NAME: &str = "metrics.csv";
-    let path = &folder.join(NAME);
+/// The rows of a `metrics.csv`, which the record beside it has a hash of. A run that has logged
+/// nothing may lack the file.
+pub fn read_logged(path: &Path) -> Result<Vec<Logged>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
     let bytes = fs::read(path).map_err(|error| Error::io(path, &error))?;
-    let intact = recorded.check_result(NAME, &bytes);
-    intact.map_err(|error| error.context(folder.display()))?;
+    let (folder, name) = (path.parent(), path.file_name());
+    if let (Some(Ok(recorded)), Some(name)) = (folder.map(Recorded::read), name) {
+        let intact = recorded.check_result(&name.to_string_lossy(), &bytes);
+        intact.map_err(|error| error.context(path.display()))?;
+    }
     let wrong = |error: csv::Error| damaged(path, &error.to_string());
     let mut reader = csv::Reader::from_reader(&bytes[..]);
     let columns = reader.headers().map_err(wrong)?.clone();
