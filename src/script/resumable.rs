@@ -481,8 +481,12 @@ pub mod functions {
     ///
     /// - `split`: such as `data.train`
     /// - `options`: a map
-    ///   - `batch_size`, `shuffle`, `augment`, `drop_last`, `epoch`, `threads`: as for `split.batches`;
-    ///     with `shuffle` or `augment` give `epoch`, too
+    ///   - `batch_size` (default 64): images in each
+    ///   - `shuffle` (default false): in a random order
+    ///   - `augment` (default false): random crop and flip
+    ///   - `drop_last` (default false): leaves out a last batch that is not full
+    ///   - `epoch` (default 0): random choices depend on the run's seed and on this
+    ///   - `threads` (default 0, by the number of cores): decode ahead of use
     ///
     /// ```rhai
     /// let data = dataset("shapes", #{ train: 40, test: 10 });
