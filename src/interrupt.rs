@@ -65,19 +65,21 @@ pub fn keep_running() {
 /// Runs `work` to its end before a stop comes into force. A session, whose user waits at the
 /// keyboard, does not wait.
 pub fn deferred<T>(work: impl FnOnce() -> T) -> T {
-    if GOES_ON.load(Ordering::SeqCst) {
-        return work();
-    }
     let _guard = Deferral::begin();
     work()
 }
 
-struct Deferral;
+/// While there is one, a stop does not come into force.
+pub struct Deferral(());
 
 impl Deferral {
-    fn begin() -> Self {
+    /// None in a session.
+    pub fn begin() -> Option<Self> {
+        if GOES_ON.load(Ordering::SeqCst) {
+            return None;
+        }
         DEFERRED.fetch_add(1, Ordering::SeqCst);
-        Deferral
+        Some(Deferral(()))
     }
 }
 

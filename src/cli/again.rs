@@ -1,6 +1,6 @@
 //! Running again: replay, recipes, and two runs beside each other.
 
-use super::{Common, FAILED, failed, finish, resume, say};
+use super::{Common, FAILED, Run, failed, finish, resume, say};
 use crate::Result;
 use crate::files::{File, Folder, LARGEST_TEXT, write_whole};
 use crate::recipe::{
@@ -101,6 +101,7 @@ fn tolerance(text: &str) -> std::result::Result<f64, String> {
 }
 
 /// A run that is there: what it was made of and what it gave.
+#[derive(Clone)]
 struct Made {
     of: Circumstances,
     results: Results,
@@ -110,9 +111,18 @@ struct Made {
 
 /// A run that is to be made again.
 struct Again {
-    settings: Settings,
+    run: Run,
     made: Made,
     tolerance: f64,
+}
+
+impl Again {
+    fn settings(self) -> Settings {
+        Settings {
+            command_line: Some(resume::command_line(&self.run)),
+            ..self.run.plain_settings()
+        }
+    }
 }
 
 impl Made {
@@ -171,15 +181,10 @@ fn texts(run: &Folder, folder: &Path) -> Result<BTreeMap<String, String>> {
 
 impl Replay {
     pub fn run(self) -> i32 {
-        let given = Given {
-            data: self.data,
-            common: self.common,
-            out: self.out,
-            profile: false,
-        };
+        let now = Run::of(self.common, self.data, self.out);
         let again = match is_recipe(&self.run) {
-            true => of_recipe(&self.run, given),
-            false => of_run(&self.run, given),
+            true => of_recipe(&self.run, now),
+            false => of_run(&self.run, now),
         };
         match again {
             Ok(again) => {
@@ -191,42 +196,33 @@ impl Replay {
     }
 }
 
-/// What the command line of now says.
-pub(super) struct Given {
-    pub data: Vec<(String, String)>,
-    pub common: Common,
-    pub out: Option<PathBuf>,
-    pub profile: bool,
-}
-
 /// `rhobust run RECIPE`: what it gives stands beside what is expected, unless it was asked for
 /// something else.
-pub(super) fn run_recipe(path: &Path, given: Given) -> i32 {
-    let comparable = given.common.set.is_empty() && given.common.seed.is_none();
-    match of_recipe(path, given) {
+pub(super) fn run_recipe(path: &Path, now: Run) -> i32 {
+    let comparable = now.common.set.is_empty() && now.common.seed.is_none();
+    match of_recipe(path, now) {
         Err(error) => failed(&format!("error: {error}\n")),
         Ok(again) if comparable => make_again(again, false),
-        Ok(again) => finish(script::run(again.settings)),
+        Ok(again) => finish(script::run(again.settings())),
     }
 }
 
-fn make_again(again: Again, other_results_fail: bool) -> i32 {
-    let folder = match &again.settings.out {
-        Some(out) => out.clone(),
-        None => match script::new_run_folder(again.settings.script.as_deref()) {
-            Ok(folder) => folder,
-            Err(error) => return failed(&format!("error: {error}\n")),
-        },
+fn make_again(mut again: Again, other_results_fail: bool) -> i32 {
+    let folder = match again.run.out.take() {
+        Some(out) => Ok(out),
+        None => script::new_run_folder(again.run.script.as_deref()),
     };
-    let settings = Settings {
-        out: Some(folder.clone()),
-        ..again.settings
+    let folder = match folder {
+        Ok(folder) => folder,
+        Err(error) => return failed(&format!("error: {error}\n")),
     };
-    match script::run(settings) {
+    again.run.out = Some(folder.clone());
+    let (made, tolerance) = (again.made.clone(), again.tolerance);
+    match script::run(again.settings()) {
         Ending::Finished => {}
         other => return finish(other),
     }
-    match compare(&again.made, &folder, again.tolerance) {
+    match compare(&made, &folder, tolerance) {
         Ok(Verdict::Different) if other_results_fail => FAILED,
         Ok(_) => 0,
         Err(error) => failed(&format!("error: {error}\n")),
@@ -252,9 +248,9 @@ fn compare(then: &Made, folder: &Path, tolerance: f64) -> Result<Verdict> {
 }
 
 /// The run in `folder`, from where it was started and with what it was given.
-fn of_run(folder: &Path, given: Given) -> Result<Again> {
+fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
     let recorded = Recorded::read(folder)?;
-    let then = resume::called(&recorded, folder)?;
+    let mut then = resume::called(&recorded, folder)?;
     let made = Made::of_run(folder)?;
     let directory = recorded.directory.as_deref().map(Path::new);
     let there = |path: &Path| match directory {
@@ -263,18 +259,19 @@ fn of_run(folder: &Path, given: Given) -> Result<Again> {
         }
         _ => path.to_owned(),
     };
-    let mut common = then.common;
-    for (_, value) in &mut common.set {
+    then.common.set.append(&mut then.data);
+    for (_, value) in &mut then.common.set {
         *value = there(Path::new(value)).display().to_string();
     }
+    let common = &mut then.common;
     for path in common.allow_read.iter_mut().chain(&mut common.allow_write) {
         *path = there(path);
     }
-    resume::tell_allowed(&common);
-    let mut now = given.common;
-    now.set.extend(given.data);
-    let common = resume::merged(common, now);
-    let script = then.script.map(|it| there(&it));
+    resume::tell_allowed(&then.common);
+    now.common.set.append(&mut now.data);
+    let out = now.out.take();
+    let run = resume::merged(then, now);
+    let script = run.script.as_ref().map(|it| there(it));
     let unchanged = |script: &Path| {
         let path = script.canonicalize().unwrap_or_default();
         let hash = recorded.sources.get(&path.display().to_string());
@@ -291,13 +288,11 @@ fn of_run(folder: &Path, given: Given) -> Result<Again> {
             recipe.about.script_in(&unpacked)
         }
     };
-    let command_line = resume::command_line(Some(&script), &common);
     Ok(Again {
-        settings: Settings {
-            out: given.out,
-            profile: given.profile,
-            command_line: Some(command_line),
-            ..common.settings(Some(script))
+        run: Run {
+            script: Some(script),
+            out,
+            ..run
         },
         made,
         tolerance: 0.0,
@@ -305,17 +300,11 @@ fn of_run(folder: &Path, given: Given) -> Result<Again> {
 }
 
 /// A recipe, unpacked beneath the current folder.
-fn of_recipe(path: &Path, given: Given) -> Result<Again> {
+fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
     let recipe = Recipe::read(path)?;
     let about = &recipe.about;
-    let mut common = given.common;
-    let is_given = |name: &str| {
-        given
-            .data
-            .iter()
-            .chain(&common.set)
-            .any(|(it, _)| it == name)
-    };
+    let Run { common, data, .. } = &now;
+    let is_given = |name: &str| data.iter().chain(&common.set).any(|(it, _)| it == name);
     let lacking: Vec<String> = about
         .wanted()
         .into_iter()
@@ -328,7 +317,7 @@ fn of_recipe(path: &Path, given: Given) -> Result<Again> {
         path.display(),
         lacking.join(" and ")
     );
-    for (name, value) in &given.data {
+    for (name, value) in data {
         let known = about.parameters.contains_key(name);
         ensure!(
             known,
@@ -365,30 +354,25 @@ fn of_recipe(path: &Path, given: Given) -> Result<Again> {
             );
         }
     }
-    for (name, value) in &given.data {
+    for (name, value) in data {
         warn_of_other_files(&recipe, name, Path::new(value));
     }
     let folder = unpacked(&recipe)?;
     let mut set = about.set.clone();
     let inside = about.inside(&folder).into_iter();
     set.extend(inside.map(|(name, place)| (name, place.display().to_string())));
-    let now: Vec<_> = given.data.into_iter().chain(common.set).collect();
-    set.retain(|(name, _)| now.iter().all(|(other, _)| other != name));
-    set.extend(now);
-    common.set = set;
-    common.seed = common.seed.or(about.given_seed);
-    if common.cuda.is_empty() {
+    now.common.set.append(&mut now.data);
+    set.retain(|(name, _)| now.common.set.iter().all(|(other, _)| other != name));
+    now.common.set.splice(0..0, set);
+    now.common.seed = now.common.seed.or(about.given_seed);
+    if now.common.cuda.is_empty() {
         let modes = about.cuda.iter().map(|it| it.parse());
-        common.cuda = modes.collect::<Result<_>>()?;
+        now.common.cuda = modes.collect::<Result<_>>()?;
     }
-    let script = about.script_in(&folder);
-    let command_line = resume::command_line(Some(&script), &common);
     Ok(Again {
-        settings: Settings {
-            out: given.out,
-            profile: given.profile,
-            command_line: Some(command_line),
-            ..common.settings(Some(script))
+        run: Run {
+            script: Some(about.script_in(&folder)),
+            ..now
         },
         made: Made::of_recipe(&recipe),
         tolerance: about.tolerance,

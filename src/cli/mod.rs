@@ -8,6 +8,7 @@ use crate::info::Info;
 use crate::limits::{self, Limits};
 use crate::recipe::is_recipe;
 use crate::report;
+use crate::run::loops::{Every, Policy};
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
@@ -125,10 +126,24 @@ struct Run {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Go on with a run that did not finish: what was evaluated stays, the rest of the script
-    /// runs again; --set and the like change it
+    /// Go on with a run that did not finish: what was trained and evaluated stays, the rest of the
+    /// script runs again; --set and the like change it
     #[arg(long, value_name = "RUN", conflicts_with_all = ["script", "out"])]
     resume: Option<PathBuf>,
+
+    /// How often a loop writes a checkpoint: a number of steps, a time such as 30s, 10m or 2h, or
+    /// never [default: 10m]
+    #[arg(long, value_name = "STEPS_OR_TIME", value_parser = every)]
+    checkpoint_every: Option<Every>,
+
+    /// So many of the last checkpoints of each loop stay [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_checkpoints: Option<u64>,
+
+    /// With --resume: use checkpoints although --set has changed what they belong to, for example
+    /// a lower learning rate after a training diverged; the record notes it
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
 
     /// Tell at the end where the time went: loading, waiting, attack, training, evaluation, script;
     /// the run folder gets a trace for chrome://tracing or Perfetto, trace.json
@@ -306,6 +321,7 @@ const INTERRUPTED: i32 = 130;
 
 /// Runs the program; returns its exit code.
 pub fn main() -> i32 {
+    script::name_closures_alike();
     let cli = Cli::parse();
     interrupt_on_ctrl_c();
     match cli.command {
@@ -461,14 +477,8 @@ fn run_tests(test: Test) -> i32 {
 }
 
 fn run_recipe(run: Run) -> i32 {
-    let path = run.script.unwrap_or_default();
-    let given = again::Given {
-        data: run.data,
-        common: run.common,
-        out: run.out,
-        profile: run.profile,
-    };
-    again::run_recipe(&path, given)
+    let path = run.script.clone().unwrap_or_default();
+    again::run_recipe(&path, run)
 }
 
 impl Run {
@@ -477,16 +487,47 @@ impl Run {
         self.script.as_deref().filter(|it| is_recipe(it))
     }
 
+    /// One that has nothing else set.
+    fn of(common: Common, data: Vec<(String, String)>, out: Option<PathBuf>) -> Self {
+        Run {
+            script: None,
+            common,
+            data,
+            out,
+            resume: None,
+            checkpoint_every: None,
+            keep_checkpoints: None,
+            accept_changes: false,
+            profile: false,
+            help: false,
+        }
+    }
+
     fn settings(mut self) -> crate::Result<Settings> {
         // For a script that is one way to give a parameter.
         self.common.set.append(&mut self.data);
         match self.resume.clone() {
             Some(folder) => resume::settings(self, folder),
-            None => Ok(Settings {
-                out: self.out,
-                profile: self.profile,
-                ..self.common.settings(self.script)
-            }),
+            None => Ok(self.plain_settings()),
+        }
+    }
+
+    /// As they would be without `resume` and `data`.
+    fn plain_settings(self) -> Settings {
+        Settings {
+            checkpoints: self.checkpoints(),
+            out: self.out,
+            profile: self.profile,
+            ..self.common.settings(self.script)
+        }
+    }
+
+    fn checkpoints(&self) -> Policy {
+        let usual = Policy::default();
+        Policy {
+            every: self.checkpoint_every.unwrap_or(usual.every),
+            keep: self.keep_checkpoints.map_or(usual.keep, |n| n as usize),
+            changed: self.accept_changes,
         }
     }
 }
@@ -507,6 +548,7 @@ impl Common {
             allow_read: self.allow_read,
             allow_write: self.allow_write,
             limits: self.bounds.limits(),
+            checkpoints: Policy::default(),
             profile: false,
         }
     }
@@ -551,8 +593,8 @@ fn finish(ending: Ending) -> i32 {
 }
 
 fn tell_what_is_left(left: script::Left) {
-    for name in left.checkpoints {
-        eprintln!("checkpoint in the run folder: {name}");
+    for file in left.checkpoints {
+        eprintln!("checkpoint: {}", file.display());
     }
     if let Some(folder) = left.resumable {
         eprintln!("to go on: rhobust run --resume {}", folder.display());
@@ -565,6 +607,10 @@ fn failed(report: &str) -> i32 {
 }
 
 fn cuda_mode(text: &str) -> Result<cuda::Mode, String> {
+    text.parse().map_err(|error: Error| error.to_string())
+}
+
+fn every(text: &str) -> Result<Every, String> {
     text.parse().map_err(|error: Error| error.to_string())
 }
 

@@ -25,4 +25,4 @@ pub use lasting::{FolderToWrite, LastingFolder};
 pub use log::{Access, Content, What};
 pub use name::plain_name;
 pub use open::{File, LARGEST_IMAGE, LARGEST_TEXT};
-pub use write::{NewFile, Target, write_whole};
+pub use write::{NewFile, Target, is_temporary, write_whole};

@@ -23,6 +23,7 @@ pub fn recorded() -> Recorded {
         versions: [("rhobust".to_owned(), "0.1.0".to_owned())].into(),
         machine: Machine::default(),
         notes: Map::from_iter([("frost".to_owned(), json!("drawn <crystals>"))]),
+        results: Default::default(),
         warnings: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),

@@ -3,7 +3,6 @@
 //! The engine carries the host in its default tag, so every native function reaches it with
 //! `Host::of(&context)`, from closures called by native code too. There is no global state.
 
-use super::checkpoint::{self, Training};
 use super::declared::Outline;
 use super::estimate::Probing;
 use super::params::Params;
@@ -14,11 +13,12 @@ use crate::files::{Access, File, Folder, LARGEST_TEXT, LastingFolder, Right, Tar
 use crate::ledger::{About, Ledger};
 use crate::limits::{Limits, Reached, Watch};
 use crate::report::Screen;
+use crate::run::loops::{Entry, Loops, Policy};
 use crate::run::{self, Manifest, Record, Recorded};
 use crate::torch::{self, Device};
 use crate::{Error, Result, info, interrupt, memory, notice};
 use rhai::{Dynamic, Engine, Map, NativeCallContext, Position};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -46,6 +46,7 @@ pub struct Settings {
     pub allow_read: Vec<PathBuf>,
     pub allow_write: Vec<PathBuf>,
     pub limits: Limits,
+    pub checkpoints: Policy,
     /// Whether to tell where the time went.
     pub profile: bool,
 }
@@ -68,8 +69,8 @@ struct State {
     screen: RefCell<Screen>,
     /// What is kept of the run; examples and interactive sessions keep nothing.
     record: RefCell<Option<Record>>,
-    /// What is being trained.
-    trainings: RefCell<Vec<Training>>,
+    /// The loops that a resumed run goes on with.
+    loops: RefCell<Loops>,
     /// What is learnt where the script is only probed.
     probing: RefCell<Option<Probing>>,
     /// The names that a session knows before its next input.
@@ -93,7 +94,7 @@ impl Host {
             printer: RefCell::new(Box::new(to_stdout)),
             screen: RefCell::new(Screen::silent()),
             record: RefCell::default(),
-            trainings: RefCell::default(),
+            loops: RefCell::default(),
             probing: RefCell::default(),
             known: RefCell::default(),
             warnings: RefCell::default(),
@@ -137,6 +138,7 @@ impl Host {
     /// Sets the seed of the run, and libtorch's generators to it.
     pub fn set_seed(&self, seed: u64) {
         self.0.seed.set(seed);
+        self.loops().seeded();
         torch::manual_seed(seed);
         if let Some(record) = self.0.record.borrow_mut().as_mut() {
             record.set_seed(seed);
@@ -280,6 +282,7 @@ impl Host {
         *held(&self.0.recording_in) = Some(folder);
         if self.probe().is_none() {
             self.show_progress();
+            self.loops().keep(self.settings().checkpoints);
         }
         Ok(())
     }
@@ -384,14 +387,15 @@ impl Host {
         *self.0.screen.borrow_mut() = Screen::stderr();
     }
 
-    /// From now on a stop of the run leaves a checkpoint of this training behind.
-    pub(super) fn begin_training(&self, training: Training) {
-        self.end_training(&training.name);
-        self.0.trainings.borrow_mut().push(training);
+    /// The loops that a resumed run goes on with.
+    pub fn loops(&self) -> RefMut<'_, Loops> {
+        self.0.loops.borrow_mut()
     }
 
-    pub(super) fn end_training(&self, name: &str) {
-        self.0.trainings.borrow_mut().retain(|it| it.name != name);
+    /// Adds to the run's record, and to what the loops under way will have added.
+    pub fn log(&self, entry: Entry) -> Result<()> {
+        self.loops().note(&entry, None);
+        self.recording(|record| record.enter(entry))
     }
 
     /// What error reports may take as declared before the text at hand.
@@ -401,15 +405,6 @@ impl Host {
 
     pub(super) fn known_before(&self) -> Outline {
         self.0.known.borrow().clone()
-    }
-
-    /// Writes checkpoints of what is being trained, in a run that keeps a record.
-    pub(super) fn write_checkpoints(&self) -> Result<Vec<String>> {
-        let recorded = self.0.record.borrow().is_some();
-        match recorded {
-            true => checkpoint::write(self, &self.0.trainings.borrow()),
-            false => Ok(Vec::new()),
-        }
     }
 
     /// Where progress is shown.

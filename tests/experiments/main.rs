@@ -1,9 +1,12 @@
 //! The scripts of the project, run by the program on tiny data; that equal runs give equal
 //! bits; and files that are not what they should be.
 
+mod faults;
+mod kills;
 mod malformed;
 mod recipes;
 mod resume;
+mod stopping;
 mod sweep;
 
 use rhobust::script;
