@@ -5,7 +5,7 @@ use super::recipe::About;
 use super::results::Results;
 use crate::files::{File, LARGEST_TEXT, write_whole};
 use crate::run::InputFile;
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Read, Write};
@@ -113,7 +113,8 @@ impl Recipe {
             zip.len()
         );
         let mut entries = BTreeMap::new();
-        let mut room = LARGEST;
+        // A few bytes of an archive can stand for gigabytes.
+        let mut room = LARGEST.min(memory::most_of_a_file());
         for at in 0..zip.len() {
             let entry = zip.by_index(at).map_err(failed)?;
             let name = entry.name().map_err(failed)?.into_owned();

@@ -225,7 +225,7 @@ fn a_recipe_gives_the_same_in_another_folder() {
     fs::remove_file(place.path("other/test/1/59.png")).unwrap();
     let lost = [&other[..5], &["lost"]].concat();
     let parts = [
-        "warning: 1 of 60 files of data are missing",
+        "warning: 2 of 60 files of data are missing",
         "results are different",
     ];
     place.says("away", &lost, 1, &parts);
