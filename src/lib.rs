@@ -30,6 +30,7 @@ pub mod train;
 
 pub mod estimate;
 pub mod info;
+pub mod sweep;
 
 pub mod script;
 

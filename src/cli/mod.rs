@@ -1,6 +1,7 @@
 //! The command line.
 
 mod resume;
+mod sweep;
 
 use crate::info::Info;
 use crate::limits::{self, Limits};
@@ -25,6 +26,7 @@ use std::time::Duration;
     rhobust run scripts/adv_plus.rhai --help\n  \
     rhobust check scripts/adv_plus.rhai\n  \
     rhobust estimate scripts/paper.rhai --set epochs=10\n  \
+    rhobust sweep scripts/adv_plus.rhai --grid delta=0.01,0.03 --grid seed=0..3\n  \
     rhobust test tests/stdlib\n  \
     rhobust report runs/first\n  \
     rhobust doc pgd"
@@ -51,6 +53,8 @@ enum Command {
     /// a later epoch. What the whole loop takes is extrapolated. Everything else the script does in
     /// full, loops of its own making too.
     Estimate(Estimate),
+    /// Run a script at every point of a grid of its parameters, and average over seeds
+    Sweep(sweep::Sweep),
     /// Run the tests in scripts: every function test_...() after the statements of its file
     Test(Test),
     /// Write a page about runs: tables, figures, pictures, to open without a network
@@ -171,6 +175,16 @@ struct Bounds {
     /// Stop it after so many steps, those of native functions not counted
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_operations: Option<u64>,
+}
+
+impl From<Limits> for Bounds {
+    fn from(limits: Limits) -> Self {
+        Bounds {
+            max_time: limits.time,
+            max_memory: limits.memory,
+            max_operations: limits.operations,
+        }
+    }
 }
 
 impl Bounds {
@@ -306,6 +320,7 @@ pub fn main() -> i32 {
         }
         Command::Check(check) => run_check(&check),
         Command::Estimate(estimate) => run_estimate(estimate),
+        Command::Sweep(given) => sweep::run(given),
         Command::Test(test) => run_tests(test),
         Command::Report(given) => match report::write_report(&given.runs, given.out.as_deref()) {
             Ok(page) => {

@@ -44,7 +44,7 @@ impl ClassErrors {
     }
 
     /// Makes the counts of one class these. `class` lies below the number of classes.
-    pub(super) fn set(&mut self, class: usize, images: u64, errors: u64) {
+    pub fn set(&mut self, class: usize, images: u64, errors: u64) {
         self.images[class] = images;
         self.errors[class] = errors;
     }

@@ -12,6 +12,7 @@ mod corruption_table;
 mod evaluation;
 mod improvement;
 mod mcnemar;
+mod mean;
 mod special;
 mod spill_over;
 mod top_k;
@@ -26,6 +27,7 @@ pub use corruption_table::{ALEXNET_CLEAN_ERROR, CorruptionRow, CorruptionTable, 
 pub use evaluation::Evaluation;
 pub use improvement::relative_improvement;
 pub use mcnemar::{McNemar, mcnemar};
+pub use mean::{Mean, mean_interval};
 pub use spill_over::{ClassChange, SpillOver, SpillOverSummary};
 pub use top_k::{label_ranks, top_k_error};
 pub use wilson::wilson_interval;

@@ -8,15 +8,24 @@ use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt};
 /// The names in the script's call of `params`: `None` if they are computed, empty if the
 /// script does not call it.
 pub(super) fn parameter_names(ast: &AST) -> Option<Vec<String>> {
-    match find_call(ast) {
-        None => Some(Vec::new()),
-        Some(call) => match call.args.first() {
-            Some(Expr::Map(map, _)) => {
-                Some(map.0.iter().map(|(key, _)| key.name.to_string()).collect())
-            }
-            _ => None,
-        },
-    }
+    let parameters = parameters(ast)?.into_iter();
+    Some(parameters.map(|(name, _)| name).collect())
+}
+
+/// The same with their defaults, as far as the text tells these.
+pub(super) fn parameters(ast: &AST) -> Option<Vec<(String, Option<Dynamic>)>> {
+    let Some(call) = find_call(ast) else {
+        return Some(Vec::new());
+    };
+    let Some(Expr::Map(map, _)) = call.args.first() else {
+        return None;
+    };
+    let parameters = map.0.iter();
+    Some(
+        parameters
+            .map(|(key, default)| (key.name.to_string(), constant(default)))
+            .collect(),
+    )
 }
 
 /// The script's first comment and a table of its parameters.

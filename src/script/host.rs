@@ -17,7 +17,7 @@ use crate::report::Screen;
 use crate::run::{self, Manifest, Record, Recorded};
 use crate::torch::{self, Device};
 use crate::{Error, Result, info, interrupt, memory, notice};
-use rhai::{Engine, Map, NativeCallContext, Position};
+use rhai::{Dynamic, Engine, Map, NativeCallContext, Position};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -169,7 +169,7 @@ impl Host {
     /// The same as data; empty before they are declared.
     pub(super) fn parameters(&self) -> serde_json::Map<String, serde_json::Value> {
         let params = self.params();
-        params.map_or_else(serde_json::Map::new, |it| as_json(it.values))
+        params.map_or_else(serde_json::Map::new, |it| all_as_json(it.values))
     }
 
     pub(super) fn set_params(&self, params: Params) -> Result<()> {
@@ -180,7 +180,7 @@ impl Host {
         );
         let values = params.values.clone();
         *slot = Some(params);
-        self.recording(|record| record.set_parameters(as_json(values)))
+        self.recording(|record| record.set_parameters(all_as_json(values)))
     }
 
     /// Opens a file that the script may read.
@@ -458,16 +458,16 @@ fn copied(source: &Source) -> run::Source {
     }
 }
 
-/// Values of parameters as data; what is no data is kept as its text.
-fn as_json(values: Map) -> serde_json::Map<String, serde_json::Value> {
-    values
-        .into_iter()
-        .map(|(name, value)| {
-            let text = value.to_string();
-            let json = rhai::serde::from_dynamic(&value).unwrap_or_else(|_| text.into());
-            (name.to_string(), json)
-        })
-        .collect()
+/// Values of parameters as data.
+fn all_as_json(values: Map) -> serde_json::Map<String, serde_json::Value> {
+    let named = |(name, value): (rhai::Identifier, _)| (name.to_string(), as_json(value));
+    values.into_iter().map(named).collect()
+}
+
+/// A value as data; what is no data is kept as its text.
+pub(super) fn as_json(value: Dynamic) -> serde_json::Value {
+    let text = value.to_string();
+    rhai::serde::from_dynamic(&value).unwrap_or_else(|_| text.into())
 }
 
 /// A closed pipe (`rhobust run x.rhai | head`) is no reason to stop a run.

@@ -1,6 +1,7 @@
 //! A script from its file to its end.
 
 use super::errors::report;
+use super::host::as_json;
 use super::{Failure, Host, Settings, compile_file, engine, help, params, thread};
 use crate::{Error, Result, files, interrupt, ledger, profile, run, torch};
 use rhai::{AST, Engine};
@@ -134,7 +135,7 @@ fn check_settings(host: &Host, ast: &AST) -> Result<()> {
         .iter()
         .find(|(key, _)| !names.contains(&key.as_str()))
     {
-        Some((key, _)) => Err(Error::Invalid(params::unknown(key, &names))),
+        Some((key, _)) => Err(Error::Invalid(params::unknown("--set", key, &names))),
         None => Ok(()),
     }
 }
@@ -142,23 +143,63 @@ fn check_settings(host: &Host, ast: &AST) -> Result<()> {
 /// A script that never came to its `params` has not taken the values it was given.
 fn check_all_set(host: &Host) -> Result<()> {
     match host.settings().set.first() {
-        Some((key, _)) if host.params().is_none() => Err(Error::Invalid(params::unknown(key, &[]))),
+        Some((key, _)) if host.params().is_none() => {
+            Err(Error::Invalid(params::unknown("--set", key, &[])))
+        }
         _ => Ok(()),
     }
 }
 
 /// What a script says about itself and its parameters, without running it.
 pub fn describe(script: &Path) -> std::result::Result<String, String> {
+    of_text(script, |host, ast| Ok(help::describe(host, ast)))
+}
+
+/// What values would mean to a script, without running it.
+///
+/// Each of `given` is an option, such as `--set`, the name of a parameter and the text of a value.
+/// `None` where the text of the script does not tell: it computes its parameters or the default.
+///
+/// # Errors
+/// A report for the user: a script that does not compile, a parameter that it does not have, a
+/// value of another type than the default's.
+pub fn meanings(
+    script: &Path,
+    given: Vec<(&'static str, String, String)>,
+) -> std::result::Result<Vec<Option<serde_json::Value>>, String> {
+    of_text(script, move |_, ast| {
+        let Some(parameters) = help::parameters(ast) else {
+            return Ok(vec![None; given.len()]);
+        };
+        let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+        let meaning = |(option, name, text): &(&str, String, String)| {
+            let of_name = parameters.iter().find(|(other, _)| other == name);
+            let Some((_, default)) = of_name else {
+                bail!("{}", params::unknown(option, name, &names));
+            };
+            let value = |default| params::parse(option, name, text, default);
+            Ok(default.as_ref().map(value).transpose()?.map(as_json))
+        };
+        given.iter().map(meaning).collect()
+    })
+}
+
+/// What `read` makes of a script that is compiled and not run.
+fn of_text<T: Send + 'static>(
+    script: &Path,
+    read: impl FnOnce(&Host, &AST) -> Result<T> + Send + 'static,
+) -> std::result::Result<T, String> {
     let script = script.to_owned();
-    let text = thread::with_large_stack(move || {
+    let told = |error: Error| format!("error: {error}\n");
+    let made = thread::with_large_stack(move || {
         let settings = Settings {
             script: Some(script.clone()),
             ..Settings::default()
         };
-        let host = Host::new(settings).map_err(|error| format!("error: {error}\n"))?;
+        let host = Host::new(settings).map_err(told)?;
         let engine = engine(host.clone());
         let ast = compile_file(&host, &engine, &script).map_err(|error| report(&engine, &error))?;
-        Ok(help::describe(&host, &ast))
+        read(&host, &ast).map_err(told)
     });
-    text.unwrap_or_else(|message| Err(format!("error: {message}\n")))
+    made.unwrap_or_else(|message| Err(format!("error: {message}\n")))
 }

@@ -51,7 +51,7 @@ pub use check::{Checked, Finding, Severity, check};
 pub use engine::{MAX_SOURCE, engine};
 pub use estimate::estimate;
 pub use host::{Host, Settings, read_script};
-pub use launch::{Ending, Left, describe, run};
+pub use launch::{Ending, Left, describe, meanings, run};
 pub use params::Params;
 pub use resolver::stdlib;
 pub use sources::{Place, Source};

@@ -48,9 +48,9 @@ pub(super) fn declare(host: &Host, defaults: Map) -> Result<Map> {
     for (key, text) in &settings.set {
         let Some(default) = defaults.get(key.as_str()) else {
             let names: Vec<_> = defaults.keys().map(|name| name.as_str()).collect();
-            bail!("{}", unknown(key, &names));
+            bail!("{}", unknown("--set", key, &names));
         };
-        values.insert(key.as_str().into(), parse(key, text, default)?);
+        values.insert(key.as_str().into(), parse("--set", key, text, default)?);
     }
     host.set_params(Params {
         values: values.clone(),
@@ -59,22 +59,22 @@ pub(super) fn declare(host: &Host, defaults: Map) -> Result<Map> {
     Ok(values)
 }
 
-/// The sentence for a `--set` of a parameter that the script does not have.
-pub(super) fn unknown(key: &str, valid: &[&str]) -> String {
+/// The sentence for an `option`, such as `--set`, of a parameter that the script does not have.
+pub(super) fn unknown(option: &str, key: &str, valid: &[&str]) -> String {
     match valid {
-        [] => format!("--set {key}: the script has no parameters"),
+        [] => format!("{option} {key}: the script has no parameters"),
         _ => format!(
-            "--set {key}: the script has no parameter `{key}`{} (parameters: {})",
+            "{option} {key}: the script has no parameter `{key}`{} (parameters: {})",
             did_you_mean(key, valid.iter().copied()),
             valid.join(", ")
         ),
     }
 }
 
-/// The value that `text` means, given the parameter's default.
-fn parse(key: &str, text: &str, default: &Dynamic) -> Result<Dynamic> {
+/// The value that `text` means, which an `option` such as `--set` gives, by the parameter's default.
+pub(super) fn parse(option: &str, key: &str, text: &str, default: &Dynamic) -> Result<Dynamic> {
     let refuse = |wanted: &str| -> Result<Dynamic> {
-        bail!("--set {key}={text}: `{key}` must be {wanted}, as its default {default} is")
+        bail!("{option} {key}={text}: `{key}` must be {wanted}, as its default {default} is")
     };
     if default.is_unit() {
         return Ok(guess(text));
@@ -84,7 +84,7 @@ fn parse(key: &str, text: &str, default: &Dynamic) -> Result<Dynamic> {
             .as_array_ref()
             .map(|array| array.clone())
             .unwrap_or_default();
-        return parse_array(key, text, &items);
+        return parse_array(option, key, text, &items);
     }
     match type_word(default.type_name()).as_str() {
         "int" => match text.parse::<i64>() {
@@ -100,23 +100,23 @@ fn parse(key: &str, text: &str, default: &Dynamic) -> Result<Dynamic> {
             Err(_) => refuse("true or false"),
         },
         "string" => Ok(text.into()),
-        other => bail!("--set {key}: a parameter of type {other} cannot be set from outside"),
+        other => bail!("{option} {key}: a parameter of type {other} cannot be set from outside"),
     }
 }
 
 /// `a,b` or `[a, b]`, each element of the type that the default's elements have.
-fn parse_array(key: &str, text: &str, default: &Array) -> Result<Dynamic> {
+fn parse_array(option: &str, key: &str, text: &str, default: &Array) -> Result<Dynamic> {
     let inner = text.trim();
     let inner = match inner.strip_prefix('[') {
         Some(rest) => match rest.strip_suffix(']') {
             Some(inner) => inner,
-            None => bail!("--set {key}={text}: the closing bracket is missing"),
+            None => bail!("{option} {key}={text}: the closing bracket is missing"),
         },
         None => inner,
     };
     ensure!(
         !inner.contains('['),
-        "--set {key}={text}: an array within an array cannot be set"
+        "{option} {key}={text}: an array within an array cannot be set"
     );
     if inner.trim().is_empty() {
         return Ok(Dynamic::from_array(Array::new()));
@@ -124,7 +124,7 @@ fn parse_array(key: &str, text: &str, default: &Array) -> Result<Dynamic> {
     let items = inner.split(',').map(|item| {
         let item = item.trim().trim_matches('"');
         match default.first() {
-            Some(first) => parse(key, item, first),
+            Some(first) => parse(option, key, item, first),
             None => Ok(guess(item)),
         }
     });

@@ -3,6 +3,7 @@
 
 mod malformed;
 mod resume;
+mod sweep;
 
 use rhobust::script;
 use std::fs;

@@ -30,6 +30,7 @@ mod tests;
 
 pub use diagnosis::{diagnosis_page, write_diagnosis};
 pub use diagnosis_text::diagnosis_table;
+pub(crate) use read::{Logged, read_logged};
 
 use crate::Result;
 use block::Section;

@@ -104,8 +104,8 @@ fn damaged(path: &Path, how: &str) -> Error {
     Error::invalid(format!("{} is damaged: {how}", path.display()))
 }
 
-/// A run that has logged nothing may lack the file.
-fn read_logged(path: &Path) -> Result<Vec<Logged>> {
+/// The rows of a `metrics.csv`. A run that has logged nothing may lack the file.
+pub fn read_logged(path: &Path) -> Result<Vec<Logged>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
