@@ -2,13 +2,14 @@
 //! which asks it to stop and ends the program where it does not.
 
 use crate::{interrupt, memory};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// What the command line says; none is no limit but what the machine has.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     pub time: Option<Duration>,
     /// Bytes of the whole process.
@@ -114,6 +115,28 @@ impl Drop for Watch {
 }
 
 impl Limits {
+    /// These, and those of `others` where there is none here.
+    pub fn or(self, others: Limits) -> Limits {
+        Limits {
+            time: self.time.or(others.time),
+            memory: self.memory.or(others.memory),
+            operations: self.operations.or(others.operations),
+        }
+    }
+
+    /// The words of a command line that say them.
+    pub fn words(&self) -> Vec<String> {
+        let options = [
+            ("--max-time", self.time.map(shown_duration)),
+            ("--max-memory", self.memory.map(|it| it.to_string())),
+            ("--max-operations", self.operations.map(|it| it.to_string())),
+        ];
+        let given = options
+            .into_iter()
+            .filter_map(|(name, value)| Some([name.to_owned(), value?]));
+        given.flatten().collect()
+    }
+
     /// The bytes that the process may have.
     pub fn memory_or_usual(&self) -> u64 {
         self.memory.unwrap_or_else(memory::usual_limit)

@@ -101,5 +101,5 @@ fn the_domain_opens_no_files_by_itself() {
         domain.iter().any(|it| path.starts_with(it)) && !path.ends_with("tests.rs")
     };
     let found: Vec<_> = files.iter().filter(inside).filter(opens).collect();
-    assert_eq!(found, [&PathBuf::new(); 0]);
+    assert!(found.is_empty(), "{found:?}");
 }

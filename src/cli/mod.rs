@@ -208,6 +208,16 @@ struct Bounds {
     max_operations: Option<u64>,
 }
 
+impl From<Limits> for Bounds {
+    fn from(limits: Limits) -> Self {
+        Bounds {
+            max_time: limits.time,
+            max_memory: limits.memory,
+            max_operations: limits.operations,
+        }
+    }
+}
+
 impl Bounds {
     fn limits(self) -> Limits {
         Limits {

@@ -1,7 +1,6 @@
 //! `rhobust run --resume RUN`: how the run was called, and what is to be different.
 
-use super::{Bounds, Cli, Command, Common, Run};
-use crate::limits::shown_duration;
+use super::{Cli, Command, Common, Run};
 use crate::run::Recorded;
 use crate::script::Settings;
 use crate::{Error, Result};
@@ -92,11 +91,7 @@ fn merged_common(mut then: Common, now: Common) -> Common {
         } else {
             now.cuda
         },
-        bounds: Bounds {
-            max_time: now.bounds.max_time.or(then.bounds.max_time),
-            max_memory: now.bounds.max_memory.or(then.bounds.max_memory),
-            max_operations: now.bounds.max_operations.or(then.bounds.max_operations),
-        },
+        bounds: now.bounds.limits().or(then.bounds.limits()).into(),
         ..then
     }
 }
@@ -130,19 +125,6 @@ pub(super) fn command_line(run: &Run) -> Vec<String> {
     for mode in &common.cuda {
         option("cuda", mode.to_string());
     }
-    let bounds = common.bounds;
-    for (name, value) in [
-        ("max-time", bounds.max_time.map(shown_duration)),
-        ("max-memory", bounds.max_memory.map(|it| it.to_string())),
-        (
-            "max-operations",
-            bounds.max_operations.map(|it| it.to_string()),
-        ),
-    ] {
-        if let Some(value) = value {
-            option(name, value);
-        }
-    }
     for (name, paths) in [
         ("allow-read", &common.allow_read),
         ("allow-write", &common.allow_write),
@@ -151,6 +133,7 @@ pub(super) fn command_line(run: &Run) -> Vec<String> {
             option(name, path.display().to_string());
         }
     }
+    words.extend(common.bounds.limits().words());
     words
 }
 

@@ -206,6 +206,7 @@ fn begun(given: Sweep) -> Result<(PathBuf, Plan)> {
         cuda: common.cuda.iter().map(ToString::to_string).collect(),
         allow_read: common.allow_read,
         allow_write: common.allow_write,
+        limits: common.bounds.limits(),
         over,
         jobs: given.jobs.map_or(devices.len().max(1), |n| n as usize),
         devices,
@@ -250,6 +251,7 @@ fn resumed(given: Sweep, folder: &Path) -> Result<Plan> {
     if let Some(threads) = given.common.threads {
         plan.threads = Some(threads as usize);
     }
+    plan.limits = given.common.bounds.limits().or(plan.limits);
     if !given.over.is_empty() {
         plan.over = given.over;
     }

@@ -2,6 +2,7 @@
 
 use super::grid::{Axis, Point, points};
 use crate::files::{plain_name, write_whole};
+use crate::limits::Limits;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -28,6 +29,9 @@ pub struct Plan {
     pub cuda: Vec<String>,
     pub allow_read: Vec<PathBuf>,
     pub allow_write: Vec<PathBuf>,
+    /// Of each run.
+    #[serde(default)]
+    pub limits: Limits,
     /// The parameters that the table averages over.
     pub over: Vec<String>,
     /// So many runs at once.
@@ -58,6 +62,7 @@ impl Plan {
             cuda: Vec::new(),
             allow_read: Vec::new(),
             allow_write: Vec::new(),
+            limits: Limits::default(),
             over: Vec::new(),
             jobs: 1,
             devices: Vec::new(),
@@ -179,6 +184,7 @@ impl Plan {
             option("allow-write", shown(path));
         }
         option("out", shown(&sweep.join(&run.name)));
+        words.extend(self.limits.words());
         words.extend(self.threads());
         words
     }
@@ -187,6 +193,7 @@ impl Plan {
     pub fn go_on(&self, run: &Run, sweep: &Path) -> Vec<String> {
         let folder = shown(&sweep.join(&run.name));
         let mut words = vec!["run".to_owned(), "--resume".to_owned(), folder];
+        words.extend(self.limits.words());
         words.extend(self.threads());
         words
     }
@@ -262,6 +269,10 @@ mod tests {
         Plan {
             set: vec![("epochs".into(), "2".into())],
             threads: Some(3),
+            limits: Limits {
+                memory: Some(1 << 20),
+                ..Limits::default()
+            },
             ..Plan::new("s.rhai".into(), "/home".into(), grid)
         }
     }
@@ -290,11 +301,11 @@ mod tests {
         assert_eq!(
             plan.start(&runs[1], Path::new("sweeps/x")).join(" "),
             "run s.rhai --set epochs=2 --set delta=0.1 --seed 1 \
-             --out sweeps/x/delta=0.1_seed=1 --threads 3"
+             --out sweeps/x/delta=0.1_seed=1 --max-memory 1048576 --threads 3"
         );
         assert_eq!(
             plan.go_on(&runs[0], Path::new("x")).join(" "),
-            "run --resume x/delta=0.1_seed=0 --threads 3"
+            "run --resume x/delta=0.1_seed=0 --max-memory 1048576 --threads 3"
         );
     }
 
