@@ -263,14 +263,22 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
     for (_, value) in &mut then.common.set {
         *value = there(Path::new(value)).display().to_string();
     }
-    let common = &mut then.common;
-    for path in common.allow_read.iter_mut().chain(&mut common.allow_write) {
-        *path = there(path);
+    // The folder may come from somebody else.
+    let allowed = [&mut then.common.allow_read, &mut then.common.allow_write].map(std::mem::take);
+    for (option, paths) in ["--allow-read", "--allow-write"].into_iter().zip(allowed) {
+        for path in paths {
+            let path = there(&path);
+            eprintln!(
+                "this run was started with {option} {0}: say so again if it may",
+                path.display()
+            );
+        }
     }
-    resume::tell_allowed(&then.common);
     now.common.set.append(&mut now.data);
     let out = now.out.take();
-    let run = resume::merged(then, now);
+    let mut run = resume::merged(then, now);
+    // Sums are added up in another order by another number of threads.
+    run.common.threads = run.common.threads.or(as_many(recorded.threads));
     let script = run.script.as_ref().map(|it| there(it));
     let unchanged = |script: &Path| {
         let path = script.canonicalize().unwrap_or_default();
@@ -365,6 +373,8 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
     set.retain(|(name, _)| now.common.set.iter().all(|(other, _)| other != name));
     now.common.set.splice(0..0, set);
     now.common.seed = now.common.seed.or(about.given_seed);
+    // Sums are added up in another order by another number of threads.
+    now.common.threads = now.common.threads.or(as_many(about.threads));
     if now.common.cuda.is_empty() {
         let modes = about.cuda.iter().map(|it| it.parse());
         now.common.cuda = modes.collect::<Result<_>>()?;
@@ -377,6 +387,12 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
         made: Made::of_recipe(&recipe),
         tolerance: about.tolerance,
     })
+}
+
+/// What `--threads` can be.
+fn as_many(threads: usize) -> Option<u64> {
+    let threads = threads as u64;
+    (1..=4096).contains(&threads).then_some(threads)
 }
 
 /// The folder that holds the files of a recipe from now on.

@@ -41,7 +41,7 @@ pub(super) fn called(recorded: &Recorded, folder: &Path) -> Result<Run> {
 }
 
 /// What a run may do because of how it was called some time ago.
-pub(super) fn tell_allowed(then: &Common) {
+fn tell_allowed(then: &Common) {
     for (option, paths) in [
         ("--allow-read", &then.allow_read),
         ("--allow-write", &then.allow_write),

@@ -2,7 +2,7 @@
 
 use super::archive::{Recipe, SCRIPT};
 use super::recipe::Origin;
-use super::results::Numbers;
+use super::results::{Numbers, Results};
 use crate::report::{binary_size, duration, short};
 use std::fmt;
 use std::path::Path;
@@ -45,25 +45,58 @@ fn purpose(script: &str) -> String {
     words.join(" ")
 }
 
-/// The last of what a metric was.
-fn last(numbers: &Numbers) -> String {
-    let words = [&numbers.kind, &numbers.model, &numbers.metric];
-    let words: Vec<&str> = words
-        .into_iter()
-        .map(String::as_str)
-        .filter(|it| !it.is_empty())
-        .collect();
-    let shown = |value: &str| value.parse().map_or(value.to_owned(), short);
-    let value = match numbers.values.as_slice() {
-        [(_, only)] => shown(only),
-        [.., (place, value)] => format!(
-            "{} ({place}, the last of {})",
-            shown(value),
-            numbers.values.len()
-        ),
-        [] => "none".to_owned(),
+/// The last of what each metric was; of errors by class their total.
+fn expected(results: &Results) -> Vec<String> {
+    let by_class = |it: &Numbers| {
+        it.values
+            .iter()
+            .any(|(place, _)| place.starts_with("name "))
     };
-    format!("{}: {value}", words.join(" "))
+    let lines = results.numbers.iter().filter_map(|numbers| {
+        if !by_class(numbers) {
+            return Some(format!("{}: {}", words(numbers), last(numbers)));
+        }
+        let images = results.numbers.iter().find(|it| {
+            by_class(it)
+                && it.metric == "images"
+                && (&it.kind, &it.model) == (&numbers.kind, &numbers.model)
+        });
+        let (images, errors) = (total(images?)?, total(numbers)?);
+        (numbers.metric == "errors" && images > 0.0).then(|| {
+            let error = 100.0 * errors / images;
+            format!(
+                "{}: {errors} of {images} images, {error:.2} %",
+                words(numbers)
+            )
+        })
+    });
+    lines.collect()
+}
+
+fn words(numbers: &Numbers) -> String {
+    let words = [&numbers.kind, &numbers.model, &numbers.metric];
+    let words = words.into_iter().filter(|it| !it.is_empty());
+    words.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn total(numbers: &Numbers) -> Option<f64> {
+    let values = numbers
+        .values
+        .iter()
+        .map(|(_, value)| value.parse::<f64>().ok());
+    values.sum()
+}
+
+fn last(numbers: &Numbers) -> String {
+    let shown = |value: &str| value.parse().map_or(value.to_owned(), short);
+    match numbers.values.as_slice() {
+        [(_, only)] => shown(only),
+        [.., (place, value)] => {
+            let of = numbers.values.len();
+            format!("{} ({place}, the last of {of})", shown(value))
+        }
+        [] => "none".to_owned(),
+    }
 }
 
 impl fmt::Display for Recipe {
@@ -162,8 +195,8 @@ impl fmt::Display for Recipe {
                 None => format!("{name}: {value}"),
             });
         section("notes", notes.collect())?;
-        let all = &self.expected.numbers;
-        let mut expected: Vec<String> = all.iter().take(LINES).map(last).collect();
+        let all = expected(&self.expected);
+        let mut expected: Vec<String> = all.iter().take(LINES).cloned().collect();
         if all.len() > LINES {
             expected.push(format!("and {} more", all.len() - LINES));
         }
@@ -175,5 +208,55 @@ impl fmt::Display for Recipe {
                 tolerance => format!("{tolerance:?}, times the number where that is larger than 1"),
             }],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_by_class_are_told_in_total() {
+        let numbers = |metric: &str, values: &[(&str, &str)]| Numbers {
+            kind: "clean".into(),
+            model: "adv".into(),
+            metric: metric.into(),
+            values: values
+                .iter()
+                .map(|(a, b)| ((*a).into(), (*b).into()))
+                .collect(),
+        };
+        let results = Results {
+            numbers: vec![
+                numbers("loss", &[("epoch 0", "2.5"), ("epoch 1", "1.25")]),
+                numbers("images", &[("name a", "6"), ("name b", "2")]),
+                numbers("errors", &[("name a", "1"), ("name b", "1")]),
+                numbers("error", &[("name a", "0.1"), ("name b", "0.5")]),
+            ],
+            ..Results::default()
+        };
+        assert_eq!(
+            expected(&results),
+            [
+                "clean adv loss: 1.250 (epoch 1, the last of 2)",
+                "clean adv errors: 2 of 8 images, 25.00 %"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_recipe_says_what_it_needs() {
+        let recipe = crate::recipe::recipe::made_up();
+        let text = recipe.to_string();
+        for line in [
+            "recipe      a\n",
+            "reads       pictures (1 file, 3 bytes): give it with --data data=PATH\n",
+            "given       epochs = 2\n            seed 5\n",
+            "tolerance   0.005",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        let command = recipe.command(Path::new("a.rhobust"));
+        assert_eq!(command, "rhobust run a.rhobust --data data=PATH");
     }
 }

@@ -70,7 +70,7 @@ impl Place {
 
     fn run(&self) {
         let args = "run scripts/small.rhai --set data=pictures --set name=tiny --seed 5 \
-                    --set weights=made/weights.safetensors --threads 1 --out runs/one";
+                    --set weights=made/weights.safetensors --threads 1 --allow-read away --out runs/one";
         let args: Vec<&str> = args.split_whitespace().collect();
         self.says("", &args, 0, &[]);
     }
@@ -127,7 +127,12 @@ fn a_run_is_replayed_with_other_threads_from_elsewhere() {
     assert_eq!(outputs[0]["path"], "model.safetensors");
 
     let again = ["replay", "../runs/one", "--threads", "2", "--out", "again"];
-    let parts = ["all results are identical", "threads: 1, now 2"];
+    let parts = [
+        "all results are identical",
+        "threads: 1, now 2",
+        // What somebody else's run was allowed is not allowed here.
+        "this run was started with --allow-read",
+    ];
     place.says("away", &again, 0, &parts);
     let parts = ["step small loss", "identical", "model.safetensors  "];
     place.says("", &["diff", "runs/one", "away/again"], 1, &parts[1..]);
