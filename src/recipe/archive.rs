@@ -1,7 +1,7 @@
 //! A recipe as a file: a zip archive, so that anybody can look into it, and a hash of everything in
 //! it, so that nothing in it is taken for what it is not.
 
-use super::recipe::About;
+use super::pack::About;
 use super::results::Results;
 use crate::files::{File, LARGEST_TEXT, write_whole};
 use crate::run::InputFile;
@@ -243,7 +243,7 @@ fn name_of(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::recipe::made_up;
+    use crate::recipe::pack::made_up;
 
     #[test]
     fn a_recipe_comes_back_as_it_was() {

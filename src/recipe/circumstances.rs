@@ -1,7 +1,7 @@
 //! What two runs were made of, as far as it is not the same.
 
 use super::archive::Recipe;
-use super::recipe::parameter_of;
+use super::pack::parameter_of;
 use crate::run::{Input, InputFile, Machine, Recorded};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

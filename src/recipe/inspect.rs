@@ -1,7 +1,7 @@
 //! What a recipe says of itself, without running it.
 
 use super::archive::{Recipe, SCRIPT};
-use super::recipe::Origin;
+use super::pack::Origin;
 use super::results::{Numbers, Results};
 use crate::report::{binary_size, duration, short};
 use std::fmt;
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_recipe_says_what_it_needs() {
-        let recipe = crate::recipe::recipe::made_up();
+        let recipe = crate::recipe::pack::made_up();
         let text = recipe.to_string();
         for line in [
             "recipe      a\n",

@@ -4,13 +4,13 @@ mod archive;
 mod circumstances;
 mod comparison;
 mod inspect;
-mod recipe;
+mod pack;
 mod results;
 mod unified;
 
 pub use archive::{Recipe, is_recipe};
 pub use circumstances::{Circumstances, Difference, differences};
 pub use comparison::{Comparison, Verdict};
-pub use recipe::{About, Datum, Origin, Packing, pack};
+pub use pack::{About, Datum, Origin, Packing, pack};
 pub use results::Results;
 pub use unified::unified;
