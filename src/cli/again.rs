@@ -1,14 +1,14 @@
 //! Running again: replay, recipes, and two runs beside each other.
 
 use super::{Common, FAILED, Run, failed, finish, resume, say};
-use crate::Result;
 use crate::files::{File, Folder, LARGEST_TEXT, write_whole};
 use crate::recipe::{
     Circumstances, Comparison, Origin, Packing, Recipe, Results, Verdict, differences, is_recipe,
     pack, unified,
 };
-use crate::run::{Inputs, Recorded};
+use crate::run::{Inputs, Recorded, Status};
 use crate::script::{self, Ending, Settings};
+use crate::{Error, Result};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -112,6 +112,8 @@ struct Made {
 /// A run that is to be made again.
 struct Again {
     run: Run,
+    /// The values that the script may read where they are paths, if not all.
+    opens: Option<Vec<String>>,
     made: Made,
     tolerance: f64,
 }
@@ -120,6 +122,7 @@ impl Again {
     fn settings(self) -> Settings {
         Settings {
             command_line: Some(resume::command_line(&self.run)),
+            opens: self.opens,
             ..self.run.plain_settings()
         }
     }
@@ -220,7 +223,11 @@ fn make_again(mut again: Again, other_results_fail: bool) -> i32 {
     let (made, tolerance) = (again.made.clone(), again.tolerance);
     match script::run(again.settings()) {
         Ending::Finished => {}
-        other => return finish(other),
+        other => {
+            // Of a run that did not begin nothing is left: only an empty folder can be removed.
+            let _ = std::fs::remove_dir(&folder);
+            return finish(other);
+        }
     }
     match compare(&made, &folder, tolerance) {
         Ok(Verdict::Different) if other_results_fail => FAILED,
@@ -232,16 +239,16 @@ fn make_again(mut again: Again, other_results_fail: bool) -> i32 {
 fn compare(then: &Made, folder: &Path, tolerance: f64) -> Result<Verdict> {
     let now = Made::of_run(folder)?;
     let comparison = Comparison::new(&then.results, &now.results, tolerance);
-    say(&format!(
+    tell(&format!(
         "\nbeside what was expected, in {}:",
         folder.display()
     ));
-    say(comparison.to_string().trim_end());
+    tell(comparison.to_string().trim_end());
     let others = differences(&then.of, &now.of);
     if !others.is_empty() {
-        say("what is not as it was:");
+        tell("what is not as it was:");
         for other in others {
-            say(&format!("  {other}"));
+            tell(&format!("  {other}"));
         }
     }
     Ok(comparison.verdict())
@@ -250,41 +257,68 @@ fn compare(then: &Made, folder: &Path, tolerance: f64) -> Result<Verdict> {
 /// The run in `folder`, from where it was started and with what it was given.
 fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
     let recorded = Recorded::read(folder)?;
+    ensure!(
+        recorded.status == Status::Finished,
+        "{}: this run is {}, so there is nothing to compare with; rhobust run --resume {} goes on \
+         with it",
+        folder.display(),
+        recorded.status,
+        folder.display()
+    );
     let mut then = resume::called(&recorded, folder)?;
     let made = Made::of_run(folder)?;
-    let directory = recorded.directory.as_deref().map(Path::new);
-    let there = |path: &Path| match directory {
-        Some(directory) if path.is_relative() && directory.join(path).exists() => {
-            directory.join(path)
-        }
-        _ => path.to_owned(),
-    };
-    then.common.set.append(&mut then.data);
-    for (_, value) in &mut then.common.set {
-        *value = there(Path::new(value)).display().to_string();
-    }
     // The folder may come from somebody else.
     let allowed = [&mut then.common.allow_read, &mut then.common.allow_write].map(std::mem::take);
     for (option, paths) in ["--allow-read", "--allow-write"].into_iter().zip(allowed) {
         for path in paths {
-            let path = there(&path);
             eprintln!(
-                "this run was started with {option} {0}: say so again if it may",
+                "this run was started with {option} {}: say so again if it may",
                 path.display()
             );
         }
     }
+    let here = std::env::current_dir().map_err(|error| Error::io(Path::new("."), &error))?;
+    let is_here = recorded.directory.as_deref().map(Path::new) == Some(&here);
+    if !is_here {
+        let is_given = |name: &str| {
+            let given = now.data.iter().chain(&now.common.set);
+            given.into_iter().any(|(it, _)| it == name)
+        };
+        let lacking: Vec<String> = made
+            .of
+            .data()
+            .filter(|(name, _)| !is_given(name))
+            .map(|(name, path)| format!("--data {name}=PATH ({path} then)"))
+            .collect();
+        ensure!(
+            lacking.is_empty(),
+            "{}: this run was made in another folder than this one; it needs {}",
+            folder.display(),
+            lacking.join(" and ")
+        );
+    }
+    let opens = (!is_here).then(|| opened(&now, &[]));
     now.common.set.append(&mut now.data);
     let out = now.out.take();
     let mut run = resume::merged(then, now);
     // Sums are added up in another order by another number of threads.
     run.common.threads = run.common.threads.or(as_many(recorded.threads));
-    let script = run.script.as_ref().map(|it| there(it));
+    let script = run.script.clone();
+    let hash_of = |path: &Path| {
+        let text = File::open(path).and_then(|it| it.read(LARGEST_TEXT));
+        text.ok()
+            .map(|text| blake3::hash(&text).to_hex().to_string())
+    };
     let unchanged = |script: &Path| {
         let path = script.canonicalize().unwrap_or_default();
-        let hash = recorded.sources.get(&path.display().to_string());
-        let text = File::open(script).and_then(|it| it.read(LARGEST_TEXT));
-        text.is_ok_and(|text| hash == Some(&blake3::hash(&text).to_hex().to_string()))
+        let all = recorded
+            .sources
+            .iter()
+            .filter(|(it, _)| Path::new(it).is_absolute());
+        recorded.sources.contains_key(&path.display().to_string())
+            && all
+                .into_iter()
+                .all(|(it, hash)| hash_of(Path::new(it)).as_ref() == Some(hash))
     };
     let script = match script.filter(|it| unchanged(it)) {
         Some(script) => script,
@@ -302,6 +336,7 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
             out,
             ..run
         },
+        opens,
         made,
         tolerance: 0.0,
     })
@@ -340,7 +375,7 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
         let place = Path::new(&datum.input.path);
         ensure!(
             datum.from != Origin::Elsewhere
-                || common.allow_read.iter().any(|it| place.starts_with(it)),
+                || common.allow_read.iter().any(|it| is_beneath(place, it)),
             "{}: this recipe reads {}, which lies neither in it nor in its data; let it with \
              --allow-read {}",
             path.display(),
@@ -348,27 +383,18 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
             place.display()
         );
     }
-    for (name, value) in &about.set {
-        let opens = value
-            .split(',')
-            .chain([value.as_str()])
-            .find(|it| Path::new(it).exists());
-        if let Some(opens) = opens
-            && !is_given(name)
-        {
-            bail!(
-                "the recipe sets {name} to {value}, and {opens} is there on this machine: a recipe \
-                 may not open it by itself; give it with --data {name}={value} if it should be read"
-            );
-        }
-    }
     for (name, value) in data {
         warn_of_other_files(&recipe, name, Path::new(value));
     }
     let folder = unpacked(&recipe)?;
-    let mut set = about.set.clone();
     let inside = about.inside(&folder).into_iter();
-    set.extend(inside.map(|(name, place)| (name, place.display().to_string())));
+    let inside: Vec<_> = inside
+        .map(|(name, place)| (name, place.display().to_string()))
+        .collect();
+    // What the recipe itself says opens nothing.
+    let opens = opened(&now, &inside);
+    let mut set = about.set.clone();
+    set.extend(inside);
     now.common.set.append(&mut now.data);
     set.retain(|(name, _)| now.common.set.iter().all(|(other, _)| other != name));
     now.common.set.splice(0..0, set);
@@ -384,9 +410,31 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
             script: Some(about.script_in(&folder)),
             ..now
         },
+        opens: Some(opens),
         made: Made::of_recipe(&recipe),
         tolerance: about.tolerance,
     })
+}
+
+fn is_beneath(place: &Path, allowed: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(place).starts_with(real(allowed))
+}
+
+/// The values that a person gave now, and those of files that are unpacked.
+fn opened(now: &Run, inside: &[(String, String)]) -> Vec<String> {
+    let given = now.data.iter().chain(&now.common.set).chain(inside);
+    given.map(|(_, value)| value.clone()).collect()
+}
+
+/// Prints what may come from somebody else: without what moves the cursor or hides a line.
+fn tell(text: &str) {
+    let harmless = |it: char| match it {
+        '\n' | '\t' => it,
+        it if it.is_control() => '\u{fffd}',
+        it => it,
+    };
+    say(&text.chars().map(harmless).collect::<String>());
 }
 
 /// What `--threads` can be.
@@ -437,7 +485,7 @@ impl Pack {
     pub fn run(self) -> i32 {
         match self.write() {
             Ok(place) => {
-                say(&place);
+                tell(&place);
                 0
             }
             Err(error) => failed(&format!("error: {error}\n")),
@@ -483,6 +531,12 @@ impl Inspect {
     pub fn run(self) -> i32 {
         let told = Recipe::read(&self.recipe).and_then(|recipe| {
             if let Some(folder) = &self.extract {
+                let empty = std::fs::read_dir(folder).map_or(true, |mut it| it.next().is_none());
+                ensure!(
+                    empty,
+                    "{}: the folder must be new or empty",
+                    folder.display()
+                );
                 recipe.unpack(folder)?;
                 return Ok(format!(
                     "{} files in {}",
@@ -501,7 +555,7 @@ impl Inspect {
         });
         match told {
             Ok(text) => {
-                say(text.trim_end());
+                tell(text.trim_end());
                 0
             }
             Err(error) => failed(&format!("error: {error}\n")),
@@ -524,7 +578,7 @@ impl Diff {
         let names = [&self.one, &self.other].map(|it| it.display().to_string());
         let found = differences(&one.of, &other.of);
         for difference in &found {
-            say(&difference.to_string());
+            tell(&difference.to_string());
         }
         let none = String::new();
         // A recipe has no copy of the library: hashes tell whether that is another.
@@ -539,11 +593,11 @@ impl Diff {
             let shown = names.each_ref().map(|it| format!("{it}/{name}"));
             let diff = unified((&shown[0], &text), (&shown[1], &other));
             if !diff.is_empty() {
-                say(diff.trim_end());
+                tell(diff.trim_end());
             }
         }
         let comparison = Comparison::new(&one.results, &other.results, self.tolerance);
-        say(comparison.to_string().trim_end());
+        tell(comparison.to_string().trim_end());
         Ok(found.is_empty() && comparison.verdict() != Verdict::Different)
     }
 }

@@ -548,6 +548,7 @@ impl Common {
             script,
             interactive: false,
             set: self.set,
+            opens: None,
             seed: self.seed,
             device: self.device,
             threads: self.threads.map(|n| n as usize),

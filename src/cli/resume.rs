@@ -32,7 +32,10 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
 /// `Invalid` for a record of something else than `rhobust run`.
 pub(super) fn called(recorded: &Recorded, folder: &Path) -> Result<Run> {
     match Cli::try_parse_from(&recorded.command_line).map(|it| it.command) {
-        Ok(Command::Run(then)) => Ok(then),
+        Ok(Command::Run(mut then)) => {
+            then.common.set.append(&mut then.data);
+            Ok(then)
+        }
         _ => bail!(
             "{}: this run was not made by `rhobust run`",
             folder.display()
@@ -60,7 +63,12 @@ fn check_directory(recorded: &Recorded, folder: &Path) -> Result<()> {
             "{}: this run was started in {there}; resume it there",
             folder.display()
         ),
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        None => bail!(
+            "{}: its record does not say in which folder it was started, so it cannot go on; \
+             `rhobust replay` runs it anew",
+            folder.display()
+        ),
     }
 }
 

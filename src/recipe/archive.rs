@@ -76,6 +76,7 @@ impl Recipe {
         let seal = format!("{SEAL}{}", hash(&about));
         zip.set_comment(seal).map_err(failed)?;
         let all = std::iter::once((Path::new(ABOUT), &about));
+        self.files.keys().try_for_each(|path| check_place(path))?;
         for (path, content) in all.chain(entries.iter().map(|(path, it)| (path.as_path(), it))) {
             let name = name_of(path)?;
             let large = content.len() as u64 > u64::from(u32::MAX);
@@ -119,8 +120,9 @@ impl Recipe {
             let entry = zip.by_index(at).map_err(failed)?;
             let name = entry.name().map_err(failed)?.into_owned();
             let path = PathBuf::from(&name);
-            // It will be written under this name.
-            name_of(&path)?;
+            if ![ABOUT, RESULTS, INPUTS].contains(&name.as_str()) {
+                check_place(&path)?;
+            }
             let largest = match name.as_str() {
                 ABOUT | RESULTS | INPUTS => LARGEST_TEXT.min(room),
                 _ => room,
@@ -178,7 +180,20 @@ impl Recipe {
     /// `Invalid` with the path where a file has another content, or cannot be written.
     pub fn unpack(&self, folder: &Path) -> Result<()> {
         for (path, content) in &self.files {
+            check_place(path)?;
             let place = folder.join(path);
+            // A link that lies there already would lead the file elsewhere.
+            for above in place
+                .ancestors()
+                .skip(1)
+                .filter(|it| !it.as_os_str().is_empty())
+            {
+                ensure!(
+                    !above.is_symlink() || !above.starts_with(folder) && above != folder,
+                    "{}: this is a link, and a recipe is not unpacked through it; remove it",
+                    above.display()
+                );
+            }
             if place.symlink_metadata().is_ok() {
                 let same = File::open(&place)?.read(LARGEST)? == *content;
                 ensure!(
@@ -202,7 +217,7 @@ impl Recipe {
             hasher.update(format!("{} {}\n", path.display(), hash(content)).as_bytes());
         }
         let hash = hasher.finalize().to_hex();
-        format!("{}-{}", self.about.name(), &hash[..8])
+        format!("{}-{}", self.about.name(), &hash[..16])
     }
 }
 
@@ -219,6 +234,17 @@ fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 
 fn damaged(path: impl AsRef<Path>, how: &str) -> Error {
     Error::invalid(format!("{} is damaged: {how}", path.as_ref().display()))
+}
+
+/// `Invalid` for a file that is not one of those that recipes have, under a name that shows.
+fn check_place(path: &Path) -> Result<()> {
+    let name = name_of(path)?;
+    let shows = |part: &str| !part.starts_with('.') && !part.contains(char::is_control);
+    ensure!(
+        (path.starts_with(SCRIPT) || path.starts_with(FILES)) && name.split('/').all(shows),
+        "{name:?} is no name for a file in a recipe"
+    );
+    Ok(())
 }
 
 /// The name of a file in the archive.

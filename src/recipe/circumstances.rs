@@ -87,6 +87,18 @@ impl Circumstances {
         }
     }
 
+    /// The parameters that say where data lies, with what they were.
+    pub fn data(&self) -> impl Iterator<Item = (&str, &str)> {
+        let named = |it: &Read| it.parameter.is_some();
+        let named = self.inputs.iter().filter(move |it| named(it));
+        named.map(|it| {
+            (
+                it.parameter.as_deref().unwrap_or_default(),
+                it.input.path.as_str(),
+            )
+        })
+    }
+
     /// The parameters but those that say where data lies.
     fn own_parameters(&self, other: &Self) -> BTreeMap<String, String> {
         let is_data = |of: &Self, name: &String| {

@@ -99,6 +99,10 @@ impl Comparison {
     pub fn verdict(&self) -> Verdict {
         let numbers = self.rows.iter().map(|it| it.verdict).max();
         let numbers = numbers.unwrap_or(Verdict::Identical);
+        let lost = |it: &FileRow| matches!(it.state, State::Missing | State::More);
+        if self.files.iter().any(lost) {
+            return Verdict::Different;
+        }
         let same_files = self.files.iter().all(|it| it.state == State::Identical);
         match (numbers, same_files) {
             (numbers, true) => numbers,

@@ -4,11 +4,12 @@ use super::archive::{Recipe, SCRIPT};
 use super::pack::Origin;
 use super::results::{Numbers, Results};
 use crate::report::{binary_size, duration, short};
+use crate::sweep::quoted;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-/// Metrics of steps and epochs have this many values at least; only the last is shown.
+/// So many results are told.
 const LINES: usize = 40;
 
 impl Recipe {
@@ -25,16 +26,16 @@ impl Recipe {
 
     /// How it is run, with what has to be given.
     pub fn command(&self, path: &Path) -> String {
-        let mut words = format!("rhobust run {}", path.display());
+        let mut words = vec!["rhobust".into(), "run".into(), path.display().to_string()];
         for (name, _) in self.about.wanted() {
-            words += &format!(" --data {name}=PATH");
+            words.extend(["--data".to_owned(), format!("{name}=PATH")]);
         }
         for datum in &self.about.data {
             if datum.from == Origin::Elsewhere {
-                words += &format!(" --allow-read {}", datum.input.path);
+                words.extend(["--allow-read".to_owned(), datum.input.path.clone()]);
             }
         }
-        words
+        quoted(&words)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// In bytes, of what a script read from its own folder: more is data, which people have already.
 const MOST_BESIDE: u64 = 64 << 20;
@@ -93,6 +93,30 @@ impl About {
             "this recipe has format {}, this rhobust reads {FORMAT}: it needs another version",
             self.format
         );
+        ensure!(
+            self.given_seed.is_none_or(|it| i64::try_from(it).is_ok())
+                && self.tolerance.is_finite()
+                && self.tolerance >= 0.0,
+            "the recipe's seed or tolerance is none"
+        );
+        for Datum { from, input } in &self.data {
+            let path = Path::new(&input.path);
+            let parts: Vec<_> = path.components().collect();
+            let normal = parts.iter().all(|it| matches!(it, Component::Normal(_)));
+            let fine = match from {
+                Origin::Parameter(_) => normal && parts.len() == 1,
+                Origin::Inside(name) => {
+                    let place = place_of(name, &input.path);
+                    normal && parts.len() == 1 && self.contents.contains_key(&place)
+                }
+                Origin::Beside => normal,
+                Origin::Elsewhere => true,
+            };
+            ensure!(
+                fine,
+                "the recipe names {path:?} as data, which is not in it"
+            );
+        }
         let script = Path::new(SCRIPT).join(&self.script);
         ensure!(
             self.contents.contains_key(&script),
@@ -293,6 +317,11 @@ impl Packed {
         recorded: &Recorded,
         scripts: &Scripts,
     ) -> Result<()> {
+        ensure!(
+            !lines.is_empty(),
+            "inputs.csv lacks the files of {}; the run cannot be packed without them",
+            input.path
+        );
         let beside = input.real.strip_prefix(&scripts.home).ok();
         let parameter = parameter_of(&input.path, &recorded.parameters);
         let (from, path) = match (parameter, beside) {
@@ -306,7 +335,7 @@ impl Packed {
             (None, Some(beside)) => {
                 ensure!(
                     input.bytes <= MOST_BESIDE,
-                    "the script read {} from its own folder, {} bytes: too much for a recipe; make                      it a parameter of the script, and give it with --set",
+                    "the script read {} from its own folder, {} bytes: too much for a recipe; make it a parameter of the script, and give it with --set",
                     input.path,
                     input.bytes
                 );

@@ -63,6 +63,8 @@ impl Results {
         for layout in &LAYOUTS {
             if folder.has_file(layout.file)? {
                 let text = folder.file(layout.file)?.text(LARGEST_TEXT)?;
+                let checked = recorded.check_result(layout.file, text.as_bytes());
+                checked.map_err(|it| it.context(folder.shown(layout.file).display()))?;
                 let read = results.add(layout, &text);
                 read.map_err(|error| damaged(&folder.shown(layout.file), &error))?;
             }

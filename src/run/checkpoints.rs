@@ -69,10 +69,8 @@ impl Checkpoints {
                         found.checkpoint = Some((path, checkpoint));
                         return Ok(found);
                     }
-                    Err(why) => {
-                        found.remarks.push(why);
-                        return Ok(found);
-                    }
+                    // It is of use to somebody: nothing takes its place.
+                    Err(why) => bail!("{why}"),
                 },
             }
         }

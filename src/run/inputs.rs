@@ -5,7 +5,7 @@ use crate::files::{Access, Content, File, Folder, LARGEST_TEXT, Right, What};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A file or folder that a run read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,9 +167,16 @@ impl Inputs {
         }
         let line = |row: std::result::Result<::csv::StringRecord, ::csv::Error>| {
             let row = row.map_err(|it| damaged(&it.to_string()))?;
+            let file = Path::new(&row[1]);
+            let inside = file
+                .components()
+                .all(|it| matches!(it, Component::Normal(_)));
+            if !inside {
+                return Err(damaged("a file is not beneath its folder"));
+            }
             Ok(InputFile {
                 input: row[0].to_owned(),
-                file: row[1].into(),
+                file: file.to_owned(),
                 bytes: row[2].parse().map_err(|_| damaged("a size is no number"))?,
                 blake3: row[3].to_owned(),
             })

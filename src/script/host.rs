@@ -33,6 +33,9 @@ pub struct Settings {
     pub interactive: bool,
     /// `--set key=value`, in their order.
     pub set: Vec<(String, String)>,
+    /// Those values of `set` that the script may read where they are paths: what a person gave it.
+    /// By default all.
+    pub opens: Option<Vec<String>>,
     pub seed: Option<u64>,
     pub device: Option<String>,
     pub threads: Option<usize>,
@@ -287,6 +290,11 @@ impl Host {
         Ok(())
     }
 
+    /// Whether this run keeps a record.
+    pub fn has_record(&self) -> bool {
+        self.0.record.borrow().is_some()
+    }
+
     /// Closes the record of this run. A run that did not finish and has no results leaves no
     /// folder behind beneath `runs`; one that `--out` names stays.
     pub fn end_record(&self, ending: run::Ending) -> Result<()> {
@@ -295,9 +303,13 @@ impl Host {
         };
         let finished = ending == run::Ending::Finished;
         *held(&self.0.recording_in) = None;
-        if finished {
-            let (inputs, outputs) = self.files_of_the_run(record.folder())?;
-            record.set_files(inputs, outputs)?;
+        // What was computed counts, whatever becomes of the list of files.
+        let files = self.files_of_the_run(record.folder());
+        match files.and_then(|(inputs, outputs)| record.set_files(inputs, outputs)) {
+            Err(error) if finished => {
+                record.warn(format!("the files that were read are not listed: {error}"))?;
+            }
+            _ => {}
         }
         record.end(ending)?;
         let named = self.settings().out.is_some() || self.settings().resume.is_some();

@@ -95,7 +95,7 @@ fn after_failure(host: &Host) -> String {
         }
         Err(error) => text += &format!("no checkpoint: {error}\n"),
     }
-    if let Some(folder) = resumable(host) {
+    if let Some(folder) = resumable(host).filter(|_| host.has_record()) {
         text += &format!("to go on: rhobust run --resume {}\n", folder.display());
     }
     text

@@ -34,12 +34,11 @@ impl Permissions {
         };
         // A path handed over with --set was given to the script to read, and so was each of a
         // list with commas.
-        let given = || {
-            settings
-                .set
-                .iter()
-                .flat_map(|(_, value)| whole_and_parts(value))
+        let values: Vec<&String> = match &settings.opens {
+            Some(opens) => opens.iter().collect(),
+            None => settings.set.iter().map(|(_, value)| value).collect(),
         };
+        let given = || values.iter().flat_map(|value| whole_and_parts(value));
         let permissions = Permissions {
             gate: ask::gate(settings.interactive),
             interactive: settings.interactive,

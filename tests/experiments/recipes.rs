@@ -127,6 +127,15 @@ fn a_run_is_replayed_with_other_threads_from_elsewhere() {
     assert_eq!(outputs[0]["path"], "model.safetensors");
 
     let again = ["replay", "../runs/one", "--threads", "2", "--out", "again"];
+    let parts = ["--data data=PATH (pictures then) and --data weights=PATH"];
+    place.says("away", &again, 1, &parts);
+    let given = [
+        "--data",
+        "data=../pictures",
+        "--data",
+        "weights=../made/weights.safetensors",
+    ];
+    let again = [&again[..], &given].concat();
     let parts = [
         "all results are identical",
         "threads: 1, now 2",
@@ -246,10 +255,6 @@ fn a_recipe_opens_nothing_by_itself() {
         0,
         &[],
     );
-    // The recipe says name=tiny.
-    place.write("away/tiny", "private");
-    let run = ["run", "../all.rhobust", "--data", "data=../pictures"];
-    place.says("away", &run, 1, &["a recipe may not open it by itself"]);
     let parts = ["the recipe has no parameter of that name"];
     place.says(
         "",
@@ -264,6 +269,25 @@ fn a_recipe_opens_nothing_by_itself() {
         1,
         &parts,
     );
+    // What a recipe says of itself is no leave to read.
+    let reads = r#"let p = params(#{ x: "" });
+        try { load_tensors(p.x); } catch (error) { print(error); }"#;
+    place.write("reads.rhai", reads);
+    let set = "x=secret/w.safetensors";
+    let run = ["run", "reads.rhai", "--set", set, "--out", "runs/reads"];
+    place.says("", &run, 0, &["there is no such file"]);
+    place.says(
+        "",
+        &["pack", "runs/reads"],
+        0,
+        &["rhobust run reads.rhobust"],
+    );
+    fs::create_dir(place.path("away/secret")).unwrap();
+    let weights = place.path("made/weights.safetensors");
+    fs::copy(weights, place.path("away/secret/w.safetensors")).unwrap();
+    let parts = ["the script may not read this; start it with --allow-read secret"];
+    place.says("away", &["run", "../reads.rhobust"], 0, &parts);
+    place.says("away", &["replay", "../runs/reads"], 0, &parts);
     place.write("broken.rhobust", "no zip");
     place.says(
         "",
