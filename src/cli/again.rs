@@ -563,6 +563,16 @@ impl Inspect {
     }
 }
 
+/// `rhobust run RECIPE --help`.
+pub(super) fn describe(recipe: &Path) -> i32 {
+    let inspect = Inspect {
+        recipe: recipe.to_owned(),
+        script: false,
+        extract: None,
+    };
+    inspect.run()
+}
+
 impl Diff {
     pub fn run(self) -> i32 {
         match self.tell() {

@@ -514,6 +514,10 @@ impl Run {
     }
 
     fn settings(mut self) -> crate::Result<Settings> {
+        ensure!(
+            self.resume.is_some() || !self.accept_changes,
+            "--accept-changes is for a run that goes on: it needs --resume"
+        );
         // For a script that is one way to give a parameter.
         self.common.set.append(&mut self.data);
         match self.resume.clone() {
@@ -578,6 +582,7 @@ fn help_for_run(run: Run) -> i32 {
         .map(|run| run.render_help().to_string());
     match run.script {
         None => println!("{}", usage.unwrap_or_default()),
+        Some(recipe) if is_recipe(&recipe) => return again::describe(&recipe),
         Some(script) => match script::describe(&script) {
             Ok(text) => println!("{text}\n{}", usage.unwrap_or_default()),
             Err(report) => return failed(&report),

@@ -139,6 +139,34 @@ impl Inputs {
         all
     }
 
+    /// Those of a run that went on, and what it had read before.
+    pub fn after(self, earlier: Inputs) -> Inputs {
+        let mut all = Inputs::default();
+        for input in earlier.inputs {
+            if !self.inputs.iter().any(|it| it.path == input.path) {
+                let files = earlier.files.iter().filter(|it| it.input == input.path);
+                all.files.extend(files.cloned());
+                all.inputs.push(input);
+            }
+        }
+        for mut input in self.inputs {
+            let of = |it: &&InputFile| it.input == input.path;
+            let now = self.files.iter().filter(of);
+            let then = earlier.files.iter().filter(of);
+            let by_name = |it: &InputFile| (it.file.clone(), it.clone());
+            let files: BTreeMap<PathBuf, InputFile> = then.chain(now).map(by_name).collect();
+            let files: Vec<InputFile> = files.into_values().collect();
+            if input.files.is_some() {
+                input.files = Some(files.len());
+                input.bytes = files.iter().map(|it| it.bytes).sum();
+                input.blake3 = hash_of(&files);
+            }
+            all.files.extend(files);
+            all.inputs.push(input);
+        }
+        all
+    }
+
     /// The files of the run in a folder; none where it read nothing.
     ///
     /// # Errors
@@ -281,6 +309,25 @@ mod tests {
             "{text}"
         );
         assert_eq!(all.inputs[2].blake3, blake3::hash(b"www").to_hex().as_str());
+    }
+
+    /// What was read before a stop and after it is what the whole run read.
+    #[test]
+    fn a_run_that_went_on_has_read_both() {
+        let read = |paths: &[&str]| {
+            let accesses = [
+                access("/set", What::Folder),
+                access("/w", What::File { bytes: 1 }),
+            ];
+            let contents = paths.iter().map(|it| ((*it).into(), content(it)));
+            Inputs::of(&accesses, &contents.collect(), &BTreeSet::new())
+        };
+        let whole = read(&["/set/a", "/set/b", "/set/c", "/w"]);
+        let mut both = read(&["/set/b", "/set/c"]).after(read(&["/set/a", "/set/b", "/w"]));
+        both.inputs.sort_by_key(|it| it.path.clone());
+        both.files
+            .sort_by_key(|it| (it.input.clone(), it.file.clone()));
+        assert_eq!(both, whole);
     }
 
     /// It hangs on the files, not on where they lie.

@@ -14,7 +14,7 @@ use super::manifest::{self, Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
 use super::sources::{Source, Sources};
 use super::tensorboard::TensorBoard;
-use crate::files::write_whole;
+use crate::files::{Folder, write_whole};
 use crate::ledger::{self, About};
 use crate::metrics::Evaluation;
 use crate::{Error, Result};
@@ -67,6 +67,8 @@ pub struct Record {
     earlier: Option<Earlier>,
     /// The sources of the run that this one resumes, with their hashes.
     sources_then: BTreeMap<String, String>,
+    /// What that run had read.
+    inputs_then: Inputs,
     /// Keeps other runs out of the folder.
     _lock: Lock,
     written: Option<Written>,
@@ -179,10 +181,18 @@ impl Record {
         let resumes = earlier.is_some();
         let mut before = 0.0;
         let mut sources_then = BTreeMap::new();
+        let mut inputs_then = Inputs::default();
         let mut shown = None;
         if let Some(earlier) = earlier {
             shown = Some(Earlier::of(folder, &earlier));
             sources_then = earlier.sources;
+            // A damaged list is only a shorter one.
+            let files = Folder::open(folder).and_then(|it| Inputs::read(&it));
+            inputs_then = Inputs {
+                inputs: earlier.inputs,
+                files: files.unwrap_or_default(),
+            };
+            recorded.outputs = earlier.outputs;
             let now = std::mem::replace(&mut recorded.started, earlier.started);
             recorded.resumed = earlier.resumed;
             recorded.resumed.push(now);
@@ -207,6 +217,7 @@ impl Record {
             before,
             earlier: shown,
             sources_then,
+            inputs_then,
             written: None,
             _lock: lock,
         };
@@ -357,7 +368,12 @@ impl Record {
     }
 
     /// What the run read and wrote. It is written with whatever comes next.
-    pub fn set_files(&mut self, inputs: Inputs, outputs: Vec<Output>) -> Result<()> {
+    pub fn set_files(&mut self, inputs: Inputs, mut outputs: Vec<Output>) -> Result<()> {
+        let inputs = inputs.after(std::mem::take(&mut self.inputs_then));
+        let known = |it: &Output| outputs.iter().any(|now| now.path == it.path);
+        let mut before = std::mem::take(&mut self.recorded.outputs);
+        before.retain(|it| !known(it));
+        outputs.splice(0..0, before);
         if !inputs.files.is_empty() {
             write_whole(&self.folder.join(INPUTS), &inputs.encode()?)?;
         }
@@ -392,7 +408,7 @@ impl Record {
         let failed = |error| Error::io(&self.folder, &error);
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            if !ALWAYS.iter().any(|own| name == *own) {
+            if !ALWAYS.iter().chain([&INPUTS]).any(|own| name == *own) {
                 return Ok(true);
             }
         }

@@ -304,12 +304,11 @@ impl Host {
         let finished = ending == run::Ending::Finished;
         *held(&self.0.recording_in) = None;
         // What was computed counts, whatever becomes of the list of files.
-        let files = self.files_of_the_run(record.folder());
-        match files.and_then(|(inputs, outputs)| record.set_files(inputs, outputs)) {
-            Err(error) if finished => {
-                record.warn(format!("the files that were read are not listed: {error}"))?;
-            }
-            _ => {}
+        let (inputs, outputs) = self.files_of_the_run(record.folder());
+        if let Err(error) = record.set_files(inputs, outputs)
+            && finished
+        {
+            record.warn(format!("the files that were read are not listed: {error}"))?;
         }
         record.end(ending)?;
         let named = self.settings().out.is_some() || self.settings().resume.is_some();
@@ -321,16 +320,16 @@ impl Host {
     }
 
     /// What this run, whose folder is given, read besides its scripts, and what it wrote.
-    fn files_of_the_run(&self, folder: &Path) -> Result<(run::Inputs, Vec<run::Output>)> {
+    fn files_of_the_run(&self, folder: &Path) -> (run::Inputs, Vec<run::Output>) {
         let permissions = &self.0.permissions;
-        let (accesses, contents) = (permissions.accesses(), permissions.contents()?);
+        let (accesses, contents) = (permissions.accesses(), permissions.contents());
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let mut own = BTreeSet::from([folder.clone()]);
         own.extend(self.sources().iter().filter_map(|it| it.path.clone()));
         let written = accesses.iter().filter(|it| it.right == Right::Write);
         let outputs = written.filter_map(|it| run::Output::of(&it.real, &folder));
         let outputs = outputs.collect();
-        Ok((run::Inputs::of(&accesses, &contents, &own), outputs))
+        (run::Inputs::of(&accesses, &contents, &own), outputs)
     }
 
     /// The ledger for a model under a condition; in memory where no record is kept.

@@ -80,7 +80,7 @@ impl Permissions {
     }
 
     /// What was in the files that were read.
-    pub fn contents(&self) -> Result<BTreeMap<PathBuf, Content>> {
+    pub fn contents(&self) -> BTreeMap<PathBuf, Content> {
         self.gate.contents()
     }
 
