@@ -5,6 +5,8 @@
 # make check    formatting and lints
 # make bench    times the session, tensor operations, loading, attacks, training and evaluations
 #               beside Python
+# make kills    kills runs at N random moments (300) and compares what they end with
+# make faults   damages, starves and stops runs at many places
 # make clean    removes what was built; `make distclean` libtorch too
 #
 # Each fetches libtorch into .libtorch first, unless it is there. To use another one, set
@@ -53,6 +55,14 @@ bench: build
 	$(PYTHON) benches/evaluation.py "$(CIFAR10)"
 	$(PYTHON) benches/autoattack.py "$(CIFAR10)"
 
+# Some minutes each.
+N ?= 300
+kills: libtorch
+	RHOBUST_KILLS=$(N) OMP_NUM_THREADS=1 cargo test --locked --test experiments -- kills --nocapture
+
+faults: libtorch
+	RHOBUST_FAULTS=1 OMP_NUM_THREADS=1 cargo test --locked --test experiments -- faults --nocapture
+
 libtorch: tools
 	@$(PYTHON) setup/libtorch.py --gpu $(GPU)
 
@@ -71,4 +81,4 @@ clean:
 distclean: clean
 	rm -rf .libtorch .libtorch.partial .libtorch.lock
 
-.PHONY: build demo test hostile check bench libtorch tools clean distclean
+.PHONY: build demo test hostile check bench kills faults libtorch tools clean distclean

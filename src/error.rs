@@ -18,6 +18,9 @@ pub enum Error {
     Callback(Box<dyn Any>),
 }
 
+/// What the system says of a full disk, with what to do.
+const FULL: &str = "there is no space left on the disk; make some";
+
 impl Error {
     pub fn invalid(message: impl Into<String>) -> Self {
         Error::Invalid(message.into())
@@ -35,10 +38,18 @@ impl Error {
                 "a part of this path is a file, not a folder".to_owned()
             }
             std::io::ErrorKind::AlreadyExists => "there is a file of this name already".to_owned(),
-            std::io::ErrorKind::StorageFull => "there is no space left on the disk".to_owned(),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FULL.to_owned(),
+            std::io::ErrorKind::ReadOnlyFilesystem => {
+                "nothing can be written here, the file system is read-only".to_owned()
+            }
             _ => error.to_string(),
         };
         Error::Invalid(format!("{}: {reason}", path.display()))
+    }
+
+    /// Whether the disk has no room.
+    pub fn is_lack_of_space(&self) -> bool {
+        matches!(self, Error::Invalid(message) if message.ends_with(FULL))
     }
 
     /// The same error with `prefix: ` before its sentence.

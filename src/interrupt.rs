@@ -1,7 +1,7 @@
 //! Ctrl-C and limits: one flag, looked at by every long loop.
 
 use crate::{Error, Result};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Whether running loops stop at their next check.
@@ -9,6 +9,12 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Whether a stop was asked for, perhaps to come into force later.
 static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// When a stop was first asked for, in milliseconds of a clock that only goes forward.
+static FIRST: AtomicI64 = AtomicI64::new(0);
+
+/// So many milliseconds are one wish.
+const MOMENT: i64 = 500;
 
 /// How many [`deferred`] pieces of work are under way.
 static DEFERRED: AtomicUsize = AtomicUsize::new(0);
@@ -31,9 +37,24 @@ pub enum Next {
     GoOn,
 }
 
+/// Safe in a signal handler.
+fn milliseconds() -> i64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a timespec of ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
 /// Asks every running loop to stop at its next check. Safe in a signal handler.
 pub fn request() -> Next {
-    let again = ASKED.swap(true, Ordering::SeqCst);
+    // `timeout` and terminals may send the same wish twice within a moment.
+    let now = milliseconds();
+    let first = FIRST.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+    let again =
+        ASKED.swap(true, Ordering::SeqCst) && first.is_err_and(|first| now > first + MOMENT);
     let later = DEFERRED.load(Ordering::SeqCst) > 0;
     if !later {
         STOP.store(true, Ordering::SeqCst);
@@ -65,19 +86,21 @@ pub fn keep_running() {
 /// Runs `work` to its end before a stop comes into force. A session, whose user waits at the
 /// keyboard, does not wait.
 pub fn deferred<T>(work: impl FnOnce() -> T) -> T {
-    if GOES_ON.load(Ordering::SeqCst) {
-        return work();
-    }
     let _guard = Deferral::begin();
     work()
 }
 
-struct Deferral;
+/// While there is one, a stop does not come into force.
+pub struct Deferral(());
 
 impl Deferral {
-    fn begin() -> Self {
+    /// None in a session.
+    pub fn begin() -> Option<Self> {
+        if GOES_ON.load(Ordering::SeqCst) {
+            return None;
+        }
         DEFERRED.fetch_add(1, Ordering::SeqCst);
-        Deferral
+        Some(Deferral(()))
     }
 }
 
@@ -104,6 +127,7 @@ pub fn flag() -> &'static AtomicBool {
 pub fn clear() {
     *LIMIT.lock().unwrap_or_else(PoisonError::into_inner) = None;
     ASKED.store(false, Ordering::SeqCst);
+    FIRST.store(0, Ordering::SeqCst);
     STOP.store(false, Ordering::SeqCst);
 }
 

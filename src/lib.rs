@@ -24,6 +24,7 @@ pub mod label;
 pub mod ledger;
 pub mod metrics;
 pub mod nn;
+pub mod recipe;
 pub mod report;
 pub mod run;
 pub mod train;

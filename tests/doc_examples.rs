@@ -269,6 +269,7 @@ fn sample(of_type: &str) -> &'static str {
         "model" => "sequential([Linear(3, 2)])",
         "closure" => "|x| x",
         "batch" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test.batch(2)",
+        "resumable" => "resumable(\"x\", #{})",
         "split" => "dataset(\"shapes\", #{ train: 10, test: 10 }).test",
         "evaluation" => "evaluation(2)",
         "ledger" => {
@@ -422,6 +423,11 @@ fn comments_speak_of_what_is_there() {
         "progress",
         "table",
         "diagnosis",
+        "resumable",
+        "steps",
+        "keptbatches",
+        "range",
+        "rangeinclusive",
     ];
     for entry in docs().entries().iter().filter(|it| it.topic != "rhai") {
         let mut params = entry.signatures.iter().flat_map(|it| &it.params);

@@ -80,6 +80,21 @@ const VALUES: &[(&str, &str, &str)] = &[
          needed. Take more images.",
     ),
     (
+        "resumable",
+        "resumable(\"search\", #{ best: 1.0, x: 2 })",
+        "resumable(search: best, x)",
+    ),
+    (
+        "steps",
+        "resumable(\"search\", #{}).steps(3)",
+        "steps(3 of search)",
+    ),
+    (
+        "keptbatches",
+        "resumable(\"search\", #{}).batches(data.test, #{ batch_size: 8 })",
+        "batches(3 of 8 images, test split of shapes, in order) of search",
+    ),
+    (
         "progress",
         "progress(\"counting\", 8)",
         "counting: 0/8 images",

@@ -1,11 +1,14 @@
 //! The command line.
 
+mod again;
 mod resume;
 mod sweep;
 
 use crate::info::Info;
 use crate::limits::{self, Limits};
+use crate::recipe::is_recipe;
 use crate::report;
+use crate::run::loops::{Every, Policy};
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
@@ -13,7 +16,7 @@ use crate::torch::cuda;
 use crate::{Error, interrupt, repl, torch};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A scripting host for adversarial-robustness experiments.
@@ -29,6 +32,8 @@ use std::time::Duration;
     rhobust sweep scripts/adv_plus.rhai --grid delta=0.01,0.03 --grid seed=0..3\n  \
     rhobust test tests/stdlib\n  \
     rhobust report runs/first\n  \
+    rhobust replay runs/first\n  \
+    rhobust pack runs/first\n  \
     rhobust doc pgd"
 )]
 struct Cli {
@@ -57,6 +62,14 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Run the tests in scripts: every function test_...() after the statements of its file
     Test(Test),
+    /// Run a run or a recipe again, and say whether all its numbers are the same
+    Replay(again::Replay),
+    /// Make one file of a run, to share: its script, parameters and results, and which data it needs
+    Pack(again::Pack),
+    /// Say what a recipe reads, writes, takes and should give, without running it
+    Inspect(again::Inspect),
+    /// Compare the scripts, parameters, data, versions and results of two runs or recipes
+    Diff(again::Diff),
     /// Write a page about runs: tables, figures, pictures, to open without a network
     Report(Report),
     /// Show what scripts can call: the topics, or what is known of a name
@@ -98,21 +111,39 @@ struct Doc {
     rhobust run --resume runs/evaluate-2026-01-31T12-00-00 --set batch_size=16"
 )]
 struct Run {
-    /// The script, a .rhai file
+    /// The script, a .rhai file, or a recipe, a .rhobust file
     #[arg(required_unless_present_any = ["help", "resume"])]
     script: Option<PathBuf>,
 
     #[command(flatten)]
     common: Common,
 
+    /// Data that the script or recipe reads, by the name of its parameter
+    #[arg(long, value_name = "NAME=PATH", value_parser = key_and_value)]
+    data: Vec<(String, String)>,
+
     /// The folder for the results, new or empty [default: runs/SCRIPT-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Go on with a run that did not finish: what was evaluated stays, the rest of the script
-    /// runs again; --set and the like change it
+    /// Go on with a run that did not finish: what was trained and evaluated stays, the rest of the
+    /// script runs again; --set and the like change it
     #[arg(long, value_name = "RUN", conflicts_with_all = ["script", "out"])]
     resume: Option<PathBuf>,
+
+    /// How often a loop writes a checkpoint: a number of steps, a time such as 30s, 10m or 2h, or
+    /// never [default: 10m]
+    #[arg(long, value_name = "STEPS_OR_TIME", value_parser = every)]
+    checkpoint_every: Option<Every>,
+
+    /// So many of the last checkpoints of each loop stay [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_checkpoints: Option<u64>,
+
+    /// With --resume: use checkpoints although --set has changed what they belong to, for example
+    /// a lower learning rate after a training diverged; the record notes it
+    #[arg(long, requires = "resume")]
+    accept_changes: bool,
 
     /// Tell at the end where the time went: loading, waiting, attack, training, evaluation, script;
     /// the run folder gets a trace for chrome://tracing or Perfetto, trace.json
@@ -300,10 +331,12 @@ const INTERRUPTED: i32 = 130;
 
 /// Runs the program; returns its exit code.
 pub fn main() -> i32 {
+    script::name_closures_alike();
     let cli = Cli::parse();
     interrupt_on_ctrl_c();
     match cli.command {
         Command::Run(run) if run.help => help_for_run(run),
+        Command::Run(run) if run.recipe().is_some() => run_recipe(run),
         Command::Run(run) => match run.settings() {
             Ok(settings) => finish(script::run(settings)),
             Err(error) => failed(&format!("error: {error}\n")),
@@ -322,6 +355,10 @@ pub fn main() -> i32 {
         Command::Estimate(estimate) => run_estimate(estimate),
         Command::Sweep(given) => sweep::run(given),
         Command::Test(test) => run_tests(test),
+        Command::Replay(given) => given.run(),
+        Command::Pack(given) => given.run(),
+        Command::Inspect(given) => given.run(),
+        Command::Diff(given) => given.run(),
         Command::Report(given) => match report::write_report(&given.runs, given.out.as_deref()) {
             Ok(page) => {
                 say(&page.display().to_string());
@@ -449,15 +486,58 @@ fn run_tests(test: Test) -> i32 {
     }
 }
 
+fn run_recipe(run: Run) -> i32 {
+    let path = run.script.clone().unwrap_or_default();
+    again::run_recipe(&path, run)
+}
+
 impl Run {
-    fn settings(self) -> crate::Result<Settings> {
+    /// The recipe that is run, if it is none but a script.
+    fn recipe(&self) -> Option<&Path> {
+        self.script.as_deref().filter(|it| is_recipe(it))
+    }
+
+    /// One that has nothing else set.
+    fn of(common: Common, data: Vec<(String, String)>, out: Option<PathBuf>) -> Self {
+        Run {
+            script: None,
+            common,
+            data,
+            out,
+            resume: None,
+            checkpoint_every: None,
+            keep_checkpoints: None,
+            accept_changes: false,
+            profile: false,
+            help: false,
+        }
+    }
+
+    fn settings(mut self) -> crate::Result<Settings> {
+        // For a script that is one way to give a parameter.
+        self.common.set.append(&mut self.data);
         match self.resume.clone() {
             Some(folder) => resume::settings(self, folder),
-            None => Ok(Settings {
-                out: self.out,
-                profile: self.profile,
-                ..self.common.settings(self.script)
-            }),
+            None => Ok(self.plain_settings()),
+        }
+    }
+
+    /// As they would be without `resume` and `data`.
+    fn plain_settings(self) -> Settings {
+        Settings {
+            checkpoints: self.checkpoints(),
+            out: self.out,
+            profile: self.profile,
+            ..self.common.settings(self.script)
+        }
+    }
+
+    fn checkpoints(&self) -> Policy {
+        let usual = Policy::default();
+        Policy {
+            every: self.checkpoint_every.unwrap_or(usual.every),
+            keep: self.keep_checkpoints.map_or(usual.keep, |n| n as usize),
+            changed: self.accept_changes,
         }
     }
 }
@@ -468,6 +548,7 @@ impl Common {
             script,
             interactive: false,
             set: self.set,
+            opens: None,
             seed: self.seed,
             device: self.device,
             threads: self.threads.map(|n| n as usize),
@@ -478,6 +559,7 @@ impl Common {
             allow_read: self.allow_read,
             allow_write: self.allow_write,
             limits: self.bounds.limits(),
+            checkpoints: Policy::default(),
             profile: false,
         }
     }
@@ -522,8 +604,8 @@ fn finish(ending: Ending) -> i32 {
 }
 
 fn tell_what_is_left(left: script::Left) {
-    for name in left.checkpoints {
-        eprintln!("checkpoint in the run folder: {name}");
+    for file in left.checkpoints {
+        eprintln!("checkpoint: {}", file.display());
     }
     if let Some(folder) = left.resumable {
         eprintln!("to go on: rhobust run --resume {}", folder.display());
@@ -536,6 +618,10 @@ fn failed(report: &str) -> i32 {
 }
 
 fn cuda_mode(text: &str) -> Result<cuda::Mode, String> {
+    text.parse().map_err(|error: Error| error.to_string())
+}
+
+fn every(text: &str) -> Result<Every, String> {
     text.parse().map_err(|error: Error| error.to_string())
 }
 

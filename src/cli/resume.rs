@@ -15,29 +15,44 @@ use std::path::{Path, PathBuf};
 pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
     let recorded = Recorded::read(&folder)?;
     check_directory(&recorded, &folder)?;
-    let then = Cli::try_parse_from(&recorded.command_line).map(|it| it.command);
-    let Ok(Command::Run(then)) = then else {
-        bail!(
+    let then = called(&recorded, &folder)?;
+    tell_allowed(&then.common);
+    let run = merged(then, now);
+    Ok(Settings {
+        resume: Some(folder),
+        out: None,
+        command_line: Some(command_line(&run)),
+        ..run.plain_settings()
+    })
+}
+
+/// How the run in `folder` was called.
+///
+/// # Errors
+/// `Invalid` for a record of something else than `rhobust run`.
+pub(super) fn called(recorded: &Recorded, folder: &Path) -> Result<Run> {
+    match Cli::try_parse_from(&recorded.command_line).map(|it| it.command) {
+        Ok(Command::Run(mut then)) => {
+            then.common.set.append(&mut then.data);
+            Ok(then)
+        }
+        _ => bail!(
             "{}: this run was not made by `rhobust run`",
             folder.display()
-        );
-    };
+        ),
+    }
+}
+
+/// What a run may do because of how it was called some time ago.
+fn tell_allowed(then: &Common) {
     for (option, paths) in [
-        ("--allow-read", &then.common.allow_read),
-        ("--allow-write", &then.common.allow_write),
+        ("--allow-read", &then.allow_read),
+        ("--allow-write", &then.allow_write),
     ] {
         for path in paths {
             eprintln!("as this run was started: {option} {}", path.display());
         }
     }
-    let common = merged(then.common, now.common);
-    let command_line = command_line(then.script.as_deref(), &common);
-    Ok(Settings {
-        resume: Some(folder),
-        command_line: Some(command_line),
-        profile: now.profile,
-        ..common.settings(then.script)
-    })
 }
 
 /// Paths on the command line and in the script are relative to where it was started.
@@ -48,11 +63,28 @@ fn check_directory(recorded: &Recorded, folder: &Path) -> Result<()> {
             "{}: this run was started in {there}; resume it there",
             folder.display()
         ),
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        None => bail!(
+            "{}: its record does not say in which folder it was started, so it cannot go on; \
+             `rhobust replay` runs it anew",
+            folder.display()
+        ),
     }
 }
 
-fn merged(mut then: Common, now: Common) -> Common {
+/// The run of `then`, with what `now` says over it.
+pub(super) fn merged(then: Run, now: Run) -> Run {
+    Run {
+        common: merged_common(then.common, now.common),
+        checkpoint_every: now.checkpoint_every.or(then.checkpoint_every),
+        keep_checkpoints: now.keep_checkpoints.or(then.keep_checkpoints),
+        accept_changes: now.accept_changes,
+        profile: now.profile,
+        ..then
+    }
+}
+
+fn merged_common(mut then: Common, now: Common) -> Common {
     let again = |key: &String| now.set.iter().any(|(other, _)| other == key);
     then.set.retain(|(key, _)| !again(key));
     then.set.extend(now.set);
@@ -72,10 +104,11 @@ fn merged(mut then: Common, now: Common) -> Common {
     }
 }
 
-/// The words that make `common` again.
-fn command_line(script: Option<&Path>, common: &Common) -> Vec<String> {
+/// The words that make `run` again.
+pub(super) fn command_line(run: &Run) -> Vec<String> {
+    let common = &run.common;
     let mut words = vec!["rhobust".to_owned(), "run".to_owned()];
-    words.extend(script.map(|it| it.display().to_string()));
+    words.extend(run.script.as_ref().map(|it| it.display().to_string()));
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
     for (key, value) in &common.set {
         option("set", format!("{key}={value}"));
@@ -84,6 +117,14 @@ fn command_line(script: Option<&Path>, common: &Common) -> Vec<String> {
         ("device", common.device.clone()),
         ("seed", common.seed.map(|it| it.to_string())),
         ("threads", common.threads.map(|it| it.to_string())),
+        (
+            "checkpoint-every",
+            run.checkpoint_every.map(|it| it.to_string()),
+        ),
+        (
+            "keep-checkpoints",
+            run.keep_checkpoints.map(|it| it.to_string()),
+        ),
     ] {
         if let Some(value) = value {
             option(name, value);
@@ -108,10 +149,10 @@ fn command_line(script: Option<&Path>, common: &Common) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn parsed(words: &[&str]) -> Common {
+    fn parsed(words: &[&str]) -> Run {
         let words = ["rhobust", "run"].iter().chain(words);
         match Cli::try_parse_from(words).map(|it| it.command) {
-            Ok(Command::Run(run)) => run.common,
+            Ok(Command::Run(run)) => run,
             _ => panic!("these words call a run"),
         }
     }
@@ -119,9 +160,16 @@ mod tests {
     #[test]
     fn what_is_said_now_counts_and_can_be_said_again() {
         let then = parsed(&["s.rhai", "--set", "a=1", "--set", "b=x y", "--seed", "3"]);
-        let now = parsed(&["--resume", "r", "--set", "a=2", "--threads", "1"]);
-        let both = merged(then, now);
-        let words = command_line(Some(Path::new("s.rhai")), &both);
+        let now = [
+            "--resume",
+            "r",
+            "--set",
+            "a=2",
+            "--checkpoint-every",
+            "120s",
+        ];
+        let both = merged(then, parsed(&now));
+        let words = command_line(&both);
         assert_eq!(
             words[2..],
             [
@@ -132,11 +180,11 @@ mod tests {
                 "a=2",
                 "--seed",
                 "3",
-                "--threads",
-                "1"
+                "--checkpoint-every",
+                "2m"
             ]
         );
         let words: Vec<&str> = words[2..].iter().map(String::as_str).collect();
-        assert_eq!(parsed(&words).set, both.set);
+        assert_eq!(parsed(&words).common.set, both.common.set);
     }
 }

@@ -29,6 +29,8 @@ pub struct BatchOptions {
     pub drop_last: bool,
     /// Which pass over the data this is; it changes the random choices.
     pub epoch: u64,
+    /// So many batches at the beginning are left out; they are not decoded.
+    pub first: usize,
     pub seed: u64,
     /// Worker threads; 0 makes each batch when it is asked for. Left out: as many as there are
     /// cores, beyond 8 a quarter of them, and 0 where images are in memory and not augmented.
@@ -45,6 +47,7 @@ impl Default for BatchOptions {
             augment: false,
             drop_last: false,
             epoch: 0,
+            first: 0,
             seed: 0,
             threads: None,
             prefetch: None,
@@ -130,12 +133,13 @@ impl Batches {
         let plan = Arc::new(Plan::new(split, options));
         let threads = plan.options.threads_for(&plan.split, plan.len());
         let prefetch = plan.options.prefetch.unwrap_or(threads + 2);
-        let desk = Arc::new(Desk::new(prefetch));
+        let first = plan.options.first.min(plan.len());
+        let desk = Arc::new(Desk::new(prefetch, first));
         let mut batches = Batches {
             plan,
             desk,
             workers: Vec::with_capacity(threads),
-            next: 0,
+            next: first,
         };
         for _ in 0..threads {
             let (plan, desk) = (batches.plan.clone(), batches.desk.clone());
@@ -345,10 +349,16 @@ impl Desk {
     /// How often the waiting consumer looks for Ctrl-C.
     const GLANCE: Duration = Duration::from_millis(50);
 
-    fn new(room: usize) -> Desk {
+    /// For batches from number `first` on.
+    fn new(room: usize, first: usize) -> Desk {
+        let state = State {
+            started: first,
+            taken: first,
+            ..State::default()
+        };
         Desk {
             room,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             changed: Condvar::new(),
         }
     }

@@ -250,6 +250,20 @@ impl Split {
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 
+    /// A hash that says which images these are, by names and places, whatever their files are.
+    ///
+    /// # Errors
+    /// As for [`Split::data_set`].
+    pub fn choice(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.data_set()?.as_bytes());
+        hasher.update(format!("{:?}", self.condition).as_bytes());
+        for &position in self.chosen.iter() {
+            hasher.update(&position.to_le_bytes());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
     /// A hash of what decides these images: the data set, which of its images, their correct
     /// classes, size and corruption, and the length and time of each file. It does not read
     /// all pixels.

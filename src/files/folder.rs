@@ -74,7 +74,12 @@ impl Folder {
     pub fn file(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
         match self.handle.open_with(path, &reading(true)) {
-            Ok(file) => File::ordinary(file.into_std(), self.shown(path), self.real.join(path)),
+            Ok(file) => File::ordinary(
+                file.into_std(),
+                self.shown(path),
+                self.real.join(path),
+                Some(&self.gate),
+            ),
             // A link that leads out, or something that is wrong, which is said there.
             Err(_) => self
                 .gate
@@ -117,6 +122,7 @@ impl Folder {
     pub fn stamp(&self, path: impl AsRef<Path>) -> Result<Stamp> {
         let path = path.as_ref();
         if let Ok(it) = self.handle.metadata(path) {
+            self.gate.opened(&self.real.join(path), it.len());
             return Ok(Stamp {
                 bytes: it.len(),
                 changed: (it.mtime(), it.mtime_nsec()),

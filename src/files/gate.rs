@@ -2,14 +2,16 @@
 
 use super::folder::{Folder, Kind};
 use super::lasting::LastingFolder;
-use super::log::{Access, Log, What};
+use super::log::{Access, Content, Log, What};
 use super::open::{File, not_ordinary, reading};
 use super::real::{check_text, real, real_or_new};
 use super::root::{Root, to_allow};
 use super::write::Target;
-use crate::{Error, Result};
+use crate::{Error, Result, interrupt};
 use cap_std::fs::Dir;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +42,8 @@ struct State {
     read: Mutex<Vec<Arc<Root>>>,
     write: Mutex<Vec<Arc<Root>>>,
     log: Mutex<Log>,
+    /// Whether it is kept what is in the files that are read.
+    keeps_contents: AtomicBool,
     /// What was allowed by an answer.
     granted: Mutex<Vec<(Right, PathBuf)>>,
     ask: Box<Ask>,
@@ -52,6 +56,7 @@ impl Gate {
             read: Mutex::default(),
             write: Mutex::default(),
             log: Mutex::default(),
+            keeps_contents: AtomicBool::new(false),
             granted: Mutex::default(),
             ask: Box::new(ask),
         }))
@@ -84,13 +89,56 @@ impl Gate {
         held(&self.0.log).accesses().to_vec()
     }
 
+    /// From now on it is kept what is in the files that are read.
+    pub fn keep_contents(&self) {
+        self.0.keeps_contents.store(true, Ordering::Relaxed);
+    }
+
+    /// What was in the files that were read since then, by their real paths. Those of which only
+    /// parts were read are read now.
+    ///
+    /// # Errors
+    /// `Interrupted`. A file that is gone by now or has another size is left out.
+    pub fn contents(&self) -> Result<BTreeMap<PathBuf, Content>> {
+        let known = held(&self.0.log).contents().clone();
+        let mut contents = BTreeMap::new();
+        for (real, (bytes, hash)) in known {
+            interrupt::check()?;
+            let hash = hash.or_else(|| self.hash_now(&real, bytes));
+            contents.extend(hash.map(|hash| (real, Content { bytes, hash })));
+        }
+        Ok(contents)
+    }
+
+    fn hash_now(&self, real: &Path, bytes: u64) -> Option<blake3::Hash> {
+        let file = open_file(&*self.may_read(real)?, real, real, None).ok()?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file.parts()).ok()?;
+        (file.bytes() == bytes).then(|| hasher.finalize())
+    }
+
+    pub(super) fn opened(&self, real: &Path, bytes: u64) {
+        if self.0.keeps_contents.load(Ordering::Relaxed) {
+            held(&self.0.log).opened(real, bytes);
+        }
+    }
+
+    /// All of a file was read.
+    pub(super) fn read(&self, real: &Path, content: &[u8]) {
+        if self.0.keeps_contents.load(Ordering::Relaxed) && held(&self.0.log).lacks(real) {
+            let hash = blake3::hash(content);
+            let bytes = content.len() as u64;
+            held(&self.0.log).read(real, Content { bytes, hash });
+        }
+    }
+
     /// Opens the file `shown`, which is looked for at each of `places`.
     ///
     /// # Errors
     /// `Invalid` where there is none, it may not be read, or it is no ordinary file.
     pub fn file(&self, shown: &Path, places: &[PathBuf]) -> Result<File> {
         let (real, root) = self.find(shown, places)?;
-        let file = open_file(&root, &real, shown)?;
+        let file = open_file(&root, &real, shown, Some(self))?;
         let bytes = file.bytes();
         self.log(Right::Read, shown, &real, What::File { bytes });
         Ok(file)
@@ -134,7 +182,7 @@ impl Gate {
                 let root = self.linked(shown, &real)?;
                 match real.is_dir() {
                     true => open_folder(&root, &real, shown).map(|_| Some(Kind::Folder)),
-                    false => open_file(&root, &real, shown).map(|_| Some(Kind::File)),
+                    false => open_file(&root, &real, shown, None).map(|_| Some(Kind::File)),
                 }
             }
         }
@@ -145,7 +193,7 @@ impl Gate {
         let real = path
             .canonicalize()
             .map_err(|error| Error::io(shown, &error))?;
-        open_file(&*self.linked(shown, &real)?, &real, shown)
+        open_file(&*self.linked(shown, &real)?, &real, shown, Some(self))
     }
 
     /// Opens the folder that a link in a folder leads to.
@@ -274,7 +322,7 @@ fn held<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn open_file(root: &Root, real: &Path, shown: &Path) -> Result<File> {
+fn open_file(root: &Root, real: &Path, shown: &Path, gate: Option<&Gate>) -> Result<File> {
     let open = || {
         let (folder, name) = root.parent(real)?;
         // To open some devices is to do something with them.
@@ -285,7 +333,7 @@ fn open_file(root: &Root, real: &Path, shown: &Path) -> Result<File> {
         }
     };
     match open().map_err(|error: std::io::Error| Error::io(shown, &error))? {
-        Some(file) => File::ordinary(file.into_std(), shown.to_owned(), real.to_owned()),
+        Some(file) => File::ordinary(file.into_std(), shown.to_owned(), real.to_owned(), gate),
         None => Err(not_ordinary(shown)),
     }
 }

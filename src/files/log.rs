@@ -1,7 +1,7 @@
 //! What was read and written.
 
 use super::gate::Right;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// A file or folder that was opened for reading, or written.
@@ -22,11 +22,21 @@ pub enum What {
     Folder,
 }
 
+/// What a file held when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    pub bytes: u64,
+    pub hash: blake3::Hash,
+}
+
 /// Each file or folder once for reading and once for writing, in the order of the first time.
 #[derive(Default)]
 pub(super) struct Log {
     accesses: Vec<Access>,
     known: HashSet<(Right, PathBuf)>,
+    /// Of each file that was read, in folders too, by its real path; the hash once somebody read
+    /// all of it.
+    contents: BTreeMap<PathBuf, (u64, Option<blake3::Hash>)>,
 }
 
 impl Log {
@@ -43,5 +53,28 @@ impl Log {
 
     pub fn accesses(&self) -> &[Access] {
         &self.accesses
+    }
+
+    /// A file of so many bytes is read, or relied upon.
+    pub fn opened(&mut self, real: &Path, bytes: u64) {
+        if !self.contents.contains_key(real) {
+            self.contents.insert(real.to_owned(), (bytes, None));
+        }
+    }
+
+    /// Whether somebody should say what is in a file.
+    pub fn lacks(&self, real: &Path) -> bool {
+        matches!(self.contents.get(real), Some((_, None)))
+    }
+
+    /// What was in a file when it was first read in full.
+    pub fn read(&mut self, real: &Path, content: Content) {
+        if let Some(known) = self.contents.get_mut(real) {
+            *known = (content.bytes, known.1.or(Some(content.hash)));
+        }
+    }
+
+    pub fn contents(&self) -> &BTreeMap<PathBuf, (u64, Option<blake3::Hash>)> {
+        &self.contents
     }
 }

@@ -1,5 +1,6 @@
 //! A file that is open for reading.
 
+use super::gate::Gate;
 use super::special::is_special;
 use crate::{Error, Result};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
@@ -21,6 +22,8 @@ pub struct File {
     bytes: u64,
     shown: PathBuf,
     real: PathBuf,
+    /// Who opened it for a script.
+    gate: Option<Gate>,
 }
 
 impl File {
@@ -34,11 +37,16 @@ impl File {
             .custom_flags(WITHOUT_WAITING)
             .open(path)
             .map_err(|error| Error::io(path, &error))?;
-        File::ordinary(file, path.to_owned(), path.to_owned())
+        File::ordinary(file, path.to_owned(), path.to_owned(), None)
     }
 
     /// What was opened, unless it is no ordinary file.
-    pub(super) fn ordinary(file: std::fs::File, shown: PathBuf, real: PathBuf) -> Result<File> {
+    pub(super) fn ordinary(
+        file: std::fs::File,
+        shown: PathBuf,
+        real: PathBuf,
+        gate: Option<&Gate>,
+    ) -> Result<File> {
         let failed = |error| Error::io(&shown, &error);
         let metadata = file.metadata().map_err(failed)?;
         ensure!(
@@ -49,11 +57,15 @@ impl File {
         if is_special(&file, metadata.is_file()).map_err(failed)? {
             return Err(not_ordinary(&shown));
         }
+        if let Some(gate) = gate {
+            gate.opened(&real, metadata.len());
+        }
         Ok(File {
             file,
             bytes: metadata.len(),
             shown,
             real,
+            gate: gate.cloned(),
         })
     }
 
@@ -93,6 +105,9 @@ impl File {
         let mut file = (&self.file).take(largest);
         file.read_to_end(&mut content)
             .map_err(|error| Error::io(&self.shown, &error))?;
+        if let Some(gate) = &self.gate {
+            gate.read(&self.real, &content);
+        }
         Ok(content)
     }
 

@@ -84,6 +84,12 @@ impl Target {
     }
 }
 
+/// Whether a file has a name like those that are written before they are complete.
+pub fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
 fn write_into(folder: &Arc<Dir>, name: &OsStr, content: &[u8]) -> io::Result<()> {
     let _span = profile::span(Work::Write);
     let mut file = NewFile::create(folder.clone(), &name.to_string_lossy())?;

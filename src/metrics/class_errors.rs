@@ -1,9 +1,9 @@
 //! Errors counted by class, and the numbers that sum them up.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How many images of each class there were and how many of them were classified wrongly.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassErrors {
     images: Vec<u64>,
     errors: Vec<u64>,

@@ -2,6 +2,7 @@
 
 use super::class_errors::ClassErrors;
 use crate::Result;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The predictions of one model under one condition, counted batch by batch.
@@ -10,12 +11,29 @@ use std::collections::BTreeMap;
 /// <https://arxiv.org/abs/2006.07159>), a second count calls every prediction right that lies
 /// in the image's set. An image still belongs to the class of its one label there; images
 /// with an empty set are left out of that count, and their number is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evaluation {
     top1: ClassErrors,
     real: Option<ClassErrors>,
     without_correct_label: u64,
+    #[serde(with = "pairs")]
     confusion: BTreeMap<(usize, usize), u64>,
+}
+
+/// A list: the keys of a map in JSON are text.
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::collections::BTreeMap;
+
+    type Counts = BTreeMap<(usize, usize), u64>;
+
+    pub fn serialize<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(counts)
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Counts, D::Error> {
+        Vec::deserialize(from).map(Counts::from_iter)
+    }
 }
 
 /// More classes than any data set has, and few enough to count in memory.

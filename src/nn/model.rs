@@ -329,6 +329,14 @@ impl Model {
             .map_err(|error| error.context(file.shown().display()))
     }
 
+    /// Takes up what [`Model::state_dict`] gave.
+    ///
+    /// # Errors
+    /// As for [`Model::load`].
+    pub fn load_state_dict(&self, state: Vec<(String, Tensor)>) -> Result<()> {
+        weights::load(&self.entries(), state, Head::Strict).map(|_| ())
+    }
+
     /// The bytes of a safetensors file with every parameter and buffer.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         torch::safetensors::to_bytes(&self.state_dict())

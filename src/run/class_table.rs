@@ -66,6 +66,11 @@ impl ClassTable {
         Ok(())
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.blocks.iter().map(|block| block.names.len()).sum()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }

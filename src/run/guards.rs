@@ -3,6 +3,7 @@
 use super::manifest::{FILE as RECORD, Recorded};
 use super::record::SCRIPT;
 use super::sources::Source;
+use crate::files::is_temporary;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -40,6 +41,20 @@ pub(super) fn refuse_links(folder: &Path) -> Result<()> {
         );
         if kind.is_dir() {
             refuse_links(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a run that was killed left of files that it was writing.
+pub(super) fn remove_leftovers(folder: &Path) -> Result<()> {
+    let failed = |path: &Path, error| Error::io(path, &error);
+    for entry in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
+        let path = entry.map_err(|error| failed(folder, error))?.path();
+        if path.is_dir() {
+            remove_leftovers(&path)?;
+        } else if is_temporary(&path) {
+            fs::remove_file(&path).map_err(|error| failed(&path, error))?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What `record.json` says.
 
 use super::clock::utc;
+use super::inputs::{Input, Output};
 use super::machine::Machine;
 use super::sources::Source;
 use crate::files::write_whole;
@@ -14,6 +15,13 @@ use std::time::SystemTime;
 
 /// In the folder of a run.
 pub(super) const FILE: &str = "record.json";
+
+/// What stands before the hash of the file, which is its last entry.
+const HASH: &str = ",\n  \"hash\": \"";
+
+fn ending(before: &str) -> String {
+    format!("{}\"\n}}\n", blake3::hash(before.as_bytes()).to_hex())
+}
 
 /// What is known of a run before it begins.
 #[derive(Clone, Debug, Default)]
@@ -60,9 +68,18 @@ pub struct Recorded {
     pub machine: Machine,
     /// Conventions, threat models and whatever else the script found worth noting.
     pub notes: Map<String, Value>,
+    /// Hashes of the tables, by file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub results: BTreeMap<String, String>,
     /// What the user was warned of.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+    /// What the run read besides scripts, once it ended; `inputs.csv` has each file.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub inputs: Vec<Input>,
+    /// What the script wrote, once it ended.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub outputs: Vec<Output>,
     /// UTC.
     pub started: String,
     /// When the run was resumed, each time.
@@ -90,8 +107,41 @@ impl Recorded {
             }
             Err(error) => return Err(Error::io(&folder.join(FILE), &error)),
         };
-        serde_json::from_str(&text)
-            .map_err(|error| Error::invalid(format!("{shown}/{FILE} is damaged ({error})")))
+        ensure!(
+            !text.is_empty(),
+            "{shown}: this run was stopped before it began; remove the folder and start it again"
+        );
+        let damaged = |how: &str| Error::invalid(format!("{shown}/{FILE} is damaged ({how})"));
+        let recorded = serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
+        match text.rsplit_once(HASH) {
+            // Of a version that wrote none.
+            None => Ok(recorded),
+            Some((before, hash)) if hash == ending(before) => Ok(recorded),
+            Some(_) => Err(damaged(
+                "its text and its hash do not belong together; if it was changed by hand, remove its last \
+                 entry, `hash`, and it is used as it is",
+            )),
+        }
+    }
+
+    /// The text of the file, with a hash of all before it.
+    fn encode(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self);
+        let text = text.map_err(|error| Error::invalid(error.to_string()))?;
+        let before = text.strip_suffix("\n}").unwrap_or(&text);
+        Ok(format!("{before}{HASH}{}", ending(before)))
+    }
+
+    /// Refuses a table that is not as the run left it. While a run goes on, the table may be newer
+    /// than the record.
+    pub fn check_result(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let hash = self.results.get(name);
+        let known = hash.filter(|_| self.status != Status::Running);
+        ensure!(
+            known.is_none_or(|hash| *hash == *blake3::hash(bytes).to_hex()),
+            "this file is damaged: it is not what the run wrote"
+        );
+        Ok(())
     }
 
     /// Closes the record in `folder` from outside of the run, which cannot do it itself any more.
@@ -107,10 +157,7 @@ impl Recorded {
     }
 
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(self)
-            .map_err(|error| Error::invalid(error.to_string()))?;
-        text.push('\n');
-        write_whole(&folder.join(FILE), text.as_bytes())
+        write_whole(&folder.join(FILE), self.encode()?.as_bytes())
     }
 }
 
@@ -131,5 +178,53 @@ impl std::fmt::Display for Status {
             Status::Failed => "failed",
             Status::Interrupted => "interrupted",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Ending, Record};
+    use std::fs;
+
+    #[test]
+    fn a_record_that_was_changed_is_told_from_an_older_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::create(folder.path(), Manifest::default()).unwrap();
+        record
+            .end(Ending::Failed("no, \"hash\": no".into()))
+            .unwrap();
+        drop(record);
+        let path = folder.path().join(FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Recorded::read(folder.path()).map_err(|error| error.to_string())
+        };
+        let recorded = read(&text).unwrap();
+        assert_eq!(recorded.encode().unwrap(), text);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["status"], "failed");
+        assert!(
+            recorded
+                .check_result("metrics.csv", b"kind,model,epoch,step\n")
+                .is_ok()
+        );
+        assert!(
+            recorded
+                .check_result("metrics.csv", b"kind,model,epoch,stop\n")
+                .is_err()
+        );
+
+        let changed = text.replace("\"threads\": 0", "\"threads\": 8");
+        assert_ne!(changed, text);
+        assert!(
+            read(&changed)
+                .unwrap_err()
+                .contains("remove its last entry, `hash`")
+        );
+        let (before, _) = changed.rsplit_once(HASH).unwrap();
+        assert_eq!(read(&format!("{before}\n}}\n")).unwrap().threads, 8);
+        assert!(read("").unwrap_err().contains("stopped before it began"));
     }
 }

@@ -2,19 +2,41 @@
 
 use super::csv;
 use crate::Result;
+use serde::{Deserialize, Serialize};
 
 /// The columns that every row has; the metrics follow, in the order of first mention.
 const COLUMNS: [&str; 4] = ["kind", "model", "epoch", "step"];
 
 /// Some metrics of one model at one point of a run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// `step`, `epoch`, or a word of the script's.
     pub kind: String,
     pub model: String,
     pub epoch: Option<i64>,
     pub step: Option<i64>,
+    #[serde(with = "bits")]
     pub values: Vec<(String, f64)>,
+}
+
+/// The values by their bits: some are no numbers, which JSON does not know.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(
+        values: &[(String, f64)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|(name, value)| (name, value.to_bits())))
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<(String, f64)>, D::Error> {
+        let stored = Vec::<(String, u64)>::deserialize(from)?;
+        let named = stored.into_iter();
+        Ok(named
+            .map(|(name, bits)| (name, f64::from_bits(bits)))
+            .collect())
+    }
 }
 
 /// All rows so far. They stay in memory, because a metric that comes up late widens them all.
@@ -65,6 +87,10 @@ impl Measurements {
 
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
     }
 
     pub fn encode(&self) -> Result<Vec<u8>> {

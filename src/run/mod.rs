@@ -5,20 +5,28 @@
 //! that depends on the clock stands in `record.json` and in the events under `tensorboard/`, so
 //! the results of two runs can be compared byte by byte.
 
+mod checkpoints;
 mod class_table;
 mod clock;
 pub(crate) mod csv;
+mod earlier;
 mod guards;
+mod inputs;
 mod ledgers;
 mod lock;
+pub mod loops;
 mod machine;
 mod manifest;
 mod measurements;
 mod record;
 mod sources;
 mod tensorboard;
+#[cfg(test)]
+pub mod testing;
 
+pub use checkpoints::{FOLDER as CHECKPOINTS, Found};
 pub use clock::utc;
+pub use inputs::{Input, InputFile, Inputs, Output};
 pub use ledgers::Opened;
 pub use machine::Machine;
 pub use manifest::{Manifest, Recorded, Status};

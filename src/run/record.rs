@@ -1,10 +1,14 @@
 //! The folder that a run leaves behind.
 
+use super::checkpoints::{self, Checkpoints, Found};
 use super::class_table::ClassTable;
 use super::clock::utc;
-use super::guards::{check_unchanged, claim, refuse_links, refuse_used};
+use super::earlier::Earlier;
+use super::guards::{check_unchanged, claim, refuse_links, refuse_used, remove_leftovers};
+use super::inputs::{self, Inputs, Output};
 use super::ledgers::{Ledgers, Opened};
 use super::lock::Lock;
+use super::loops::{Checkpoint, Due, Entry};
 use super::machine::Machine;
 use super::manifest::{self, Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
@@ -22,15 +26,22 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 const RECORD: &str = manifest::FILE;
-const METRICS: &str = "metrics.csv";
-const CLASSES: &str = "classes.csv";
+pub(super) const METRICS: &str = "metrics.csv";
+pub(super) const CLASSES: &str = "classes.csv";
+const INPUTS: &str = inputs::FILE;
 pub(super) const SCRIPT: &str = "script";
 const TENSORBOARD: &str = "tensorboard";
 const GALLERY: &str = "gallery";
 /// What every record has, whatever the script does.
 const ALWAYS: [&str; 4] = [RECORD, METRICS, CLASSES, SCRIPT];
 /// What it may have besides.
-const RESULTS: [&str; 3] = [TENSORBOARD, ledger::FOLDER, GALLERY];
+const RESULTS: [&str; 5] = [
+    TENSORBOARD,
+    ledger::FOLDER,
+    GALLERY,
+    INPUTS,
+    checkpoints::FOLDER,
+];
 
 /// Rows wait at least this long before the file is written again, except at the end of an
 /// epoch.
@@ -48,9 +59,12 @@ pub struct Record {
     classes: Kept<ClassTable>,
     board: TensorBoard,
     ledgers: Ledgers,
+    checkpoints: Checkpoints,
     started: Instant,
     /// The seconds that the runs took which this one resumes.
     before: f64,
+    /// What the tables show of the run that this one resumes, until they show as much of this one.
+    earlier: Option<Earlier>,
     /// The sources of the run that this one resumes, with their hashes.
     sources_then: BTreeMap<String, String>,
     /// Keeps other runs out of the folder.
@@ -123,14 +137,7 @@ impl Record {
             check_unchanged(folder, &earlier.sources, source)?;
         }
         refuse_links(folder)?;
-        // The rows come again.
-        let board = folder.join(TENSORBOARD);
-        match fs::remove_dir_all(&board) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Error::io(&board, &error));
-            }
-            _ => {}
-        }
+        remove_leftovers(folder)?;
         Record::begin(folder, lock, manifest, Some(earlier))
     }
 
@@ -159,7 +166,10 @@ impl Record {
             versions: manifest.versions,
             machine: Machine::read(),
             notes: Map::new(),
+            results: BTreeMap::new(),
             warnings: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
             started: utc(SystemTime::now()),
             resumed: Vec::new(),
             ended: None,
@@ -169,12 +179,18 @@ impl Record {
         let resumes = earlier.is_some();
         let mut before = 0.0;
         let mut sources_then = BTreeMap::new();
+        let mut shown = None;
         if let Some(earlier) = earlier {
+            shown = Some(Earlier::of(folder, &earlier));
             sources_then = earlier.sources;
             let now = std::mem::replace(&mut recorded.started, earlier.started);
             recorded.resumed = earlier.resumed;
             recorded.resumed.push(now);
             recorded.notes = earlier.notes;
+            recorded.warnings = earlier.warnings;
+            if earlier.status != Status::Running {
+                recorded.results = earlier.results;
+            }
             recorded.timings = earlier.timings;
             before = earlier.wall_seconds.unwrap_or(0.0);
         }
@@ -186,8 +202,10 @@ impl Record {
             classes: Kept::default(),
             board: TensorBoard::new(folder.join(TENSORBOARD)),
             ledgers: Ledgers::new(folder, resumes),
+            checkpoints: Checkpoints::new(folder, resumes),
             started: Instant::now(),
             before,
+            earlier: shown,
             sources_then,
             written: None,
             _lock: lock,
@@ -225,6 +243,13 @@ impl Record {
 
     /// What the script's parameters are, once it has declared them.
     pub fn set_parameters(&mut self, parameters: Map<String, Value>) -> Result<()> {
+        if self
+            .earlier
+            .as_ref()
+            .is_some_and(|it| it.parameters != parameters)
+        {
+            self.end_earlier()?;
+        }
         self.recorded.parameters = parameters;
         self.write_record()
     }
@@ -258,6 +283,19 @@ impl Record {
         if due { self.flush() } else { Ok(()) }
     }
 
+    /// Adds what a loop logged.
+    pub fn enter(&mut self, entry: Entry) -> Result<()> {
+        match entry {
+            Entry::Row(row) => self.log(row),
+            Entry::Classes {
+                model,
+                condition,
+                evaluation,
+                names,
+            } => self.log_classes(&model, &condition, &evaluation, &names),
+        }
+    }
+
     /// Puts an evaluation's class-wise errors into `classes.csv`, in the place of an earlier
     /// one of the same model and condition.
     pub fn log_classes(
@@ -277,6 +315,26 @@ impl Record {
         self.ledgers.open(about)
     }
 
+    /// The last whole checkpoint of a loop that the run which this one resumes left, if it `fits`;
+    /// else that says why not.
+    pub fn checkpoint(
+        &mut self,
+        key: &str,
+        fits: &dyn Fn(&Checkpoint) -> std::result::Result<(), String>,
+    ) -> Result<Found> {
+        self.checkpoints.latest(key, fits)
+    }
+
+    /// Writes a checkpoint of a loop; the last ones stay, `keep` in all.
+    pub fn keep_checkpoint(&mut self, key: &str, due: &Due, keep: usize) -> Result<()> {
+        self.checkpoints.write(key, &due.position, &due.bytes, keep)
+    }
+
+    /// The last checkpoint of a loop.
+    pub fn last_checkpoint(&self, key: &str) -> Option<PathBuf> {
+        self.checkpoints.last(key)
+    }
+
     /// The folder for the pictures of a model under a condition.
     pub fn gallery(&self, model: &str, condition: &str) -> PathBuf {
         let ledger = ledger::path_in(&self.folder, model, condition).with_extension("");
@@ -292,8 +350,20 @@ impl Record {
 
     /// Keeps what the user was warned of.
     pub fn warn(&mut self, warning: String) -> Result<()> {
-        self.recorded.warnings.push(warning);
+        if !self.recorded.warnings.contains(&warning) {
+            self.recorded.warnings.push(warning);
+        }
         self.write_record()
+    }
+
+    /// What the run read and wrote. It is written with whatever comes next.
+    pub fn set_files(&mut self, inputs: Inputs, outputs: Vec<Output>) -> Result<()> {
+        if !inputs.files.is_empty() {
+            write_whole(&self.folder.join(INPUTS), &inputs.encode()?)?;
+        }
+        self.recorded.inputs = inputs.inputs;
+        self.recorded.outputs = outputs;
+        Ok(())
     }
 
     /// Adds to the time that the part `name` took. It is written with whatever comes next.
@@ -304,18 +374,7 @@ impl Record {
     /// Writes all that is known so far.
     pub fn flush(&mut self) -> Result<()> {
         let began = Instant::now();
-        if self.measurements.behind {
-            write_whole(
-                &self.folder.join(METRICS),
-                &self.measurements.rows.encode()?,
-            )?;
-            self.measurements.behind = false;
-        }
-        if self.classes.behind {
-            write_whole(&self.folder.join(CLASSES), &self.classes.rows.encode()?)?;
-            self.classes.behind = false;
-        }
-        self.board.flush()?;
+        self.write_tables()?;
         self.write_record()?;
         self.written = Some(Written {
             at: Instant::now(),
@@ -346,13 +405,56 @@ impl Record {
             return Ok(());
         }
         (self.recorded.status, self.recorded.error) = match ending {
-            Ending::Finished => (Status::Finished, None),
+            Ending::Finished => {
+                if self.earlier.is_some() {
+                    self.end_earlier()?;
+                }
+                (Status::Finished, None)
+            }
             Ending::Failed(message) => (Status::Failed, Some(message)),
             Ending::Interrupted => (Status::Interrupted, None),
             Ending::Limited(message) => (Status::Interrupted, Some(message)),
         };
         self.recorded.ended = Some(utc(SystemTime::now()));
         self.flush()
+    }
+
+    fn write_tables(&mut self) -> Result<()> {
+        let rows = [self.measurements.rows.len(), self.classes.rows.len()];
+        match &self.earlier {
+            Some(earlier) if earlier.shows_more(rows) => return Ok(()),
+            Some(_) => self.end_earlier()?,
+            None => {}
+        }
+        if self.measurements.behind {
+            let bytes = self.measurements.rows.encode()?;
+            self.write_result(METRICS, &bytes)?;
+            self.measurements.behind = false;
+        }
+        if self.classes.behind {
+            let bytes = self.classes.rows.encode()?;
+            self.write_result(CLASSES, &bytes)?;
+            self.classes.behind = false;
+        }
+        self.board.flush()
+    }
+
+    /// Whole, and with a hash in `record.json`.
+    fn write_result(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_whole(&self.folder.join(name), bytes)?;
+        let hash = blake3::hash(bytes).to_hex().to_string();
+        self.recorded.results.insert(name.to_owned(), hash);
+        Ok(())
+    }
+
+    /// From now on the tables are those of this run alone.
+    fn end_earlier(&mut self) -> Result<()> {
+        self.earlier = None;
+        let board = self.folder.join(TENSORBOARD);
+        match fs::remove_dir_all(&board) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(&board, &error)),
+            _ => Ok(()),
+        }
     }
 
     fn write_record(&mut self) -> Result<()> {
@@ -381,7 +483,7 @@ mod tests {
 
     fn manifest() -> Manifest {
         let source = Source {
-            path: "scripts/adv.rhai".into(),
+            path: "/home/me/scripts/adv.rhai".into(),
             text: "let x = 1;\n".into(),
         };
         let versions = [("rhobust", "0.1.0"), ("libtorch", "2.11.0")];
@@ -440,7 +542,10 @@ mod tests {
         let recorded = read(&folder);
         assert_eq!(recorded, record.recorded);
         assert_eq!(recorded.status, Status::Finished);
-        assert_eq!(recorded.script.as_deref(), Some("scripts/adv.rhai"));
+        assert_eq!(
+            recorded.script.as_deref(),
+            Some("/home/me/scripts/adv.rhai")
+        );
         assert_eq!(recorded.script_copy.as_deref(), Some("script/adv.rhai"));
         assert_eq!(recorded.seed, u64::MAX);
         assert_eq!(recorded.notes["eps"]["pixels"], 0.03);
@@ -522,7 +627,9 @@ mod tests {
         let before = text(&first, RECORD);
         let message = again();
         assert!(
-            message.contains("first already holds the record of a run (scripts/adv.rhai, started"),
+            message.contains(
+                "first already holds the record of a run (/home/me/scripts/adv.rhai, started"
+            ),
             "{message}"
         );
         assert!(

@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 /// A script file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
+    /// From the root of the file system; of a module of the library `std/<name>.rhai`.
     pub path: PathBuf,
     pub text: String,
 }
@@ -22,7 +23,7 @@ impl Source {
 }
 
 /// The copies under one folder. They keep their places relative to each other, so that the
-/// copied script finds its imports where the original found them.
+/// copied script finds its imports where the original found them; the library lies beneath `std`.
 pub struct Sources {
     folder: PathBuf,
     /// The script that was run, as its path was given.
@@ -93,7 +94,8 @@ impl Sources {
 
     /// The innermost folder that holds all of them.
     fn root(&self) -> PathBuf {
-        let mut folders = self.texts.keys().filter_map(|path| path.parent());
+        let own = self.texts.keys().filter(|path| path.is_absolute());
+        let mut folders = own.filter_map(|path| path.parent());
         let Some(first) = folders.next() else {
             return PathBuf::new();
         };
@@ -107,11 +109,10 @@ impl Sources {
     }
 }
 
-/// `path` from the root of the file system, links not followed, without `.` and `..`.
+/// `path` without `.` and `..`, links not followed.
 fn plain(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut plain = PathBuf::new();
-    for part in absolute.components() {
+    for part in path.components() {
         match part {
             Component::ParentDir => {
                 plain.pop();
@@ -141,7 +142,9 @@ mod tests {
         let read = |name: &str| fs::read_to_string(script.join(name)).ok();
         let main = source("/home/me/scripts/paper.rhai", "main");
         let beside = source("/home/me/scripts/parts/loop.rhai", "loop");
-        let mut all = Sources::create(script.clone(), vec![main, beside]).unwrap();
+        let library = source("std/train.rhai", "train");
+        let mut all = Sources::create(script.clone(), vec![main, beside, library]).unwrap();
+        assert_eq!(read("std/train.rhai").as_deref(), Some("train"));
         assert_eq!(all.main(), Some(script.join("paper.rhai")));
         assert_eq!(read("parts/loop.rhai").as_deref(), Some("loop"));
 

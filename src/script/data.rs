@@ -126,6 +126,7 @@ fn loading(context: &NativeCallContext, map: Map) -> RhaiResultOf<BatchOptions> 
         augment: given.augment,
         drop_last: given.drop_last,
         epoch: given.epoch,
+        first: 0,
         seed: Host::of(context).seed(),
         // 0 lets the loader choose, as it does for a limit of images.
         threads: (given.threads > 0).then_some(given.threads),
@@ -133,17 +134,12 @@ fn loading(context: &NativeCallContext, map: Map) -> RhaiResultOf<BatchOptions> 
     })
 }
 
-/// What `for batch in split.batches(...)` goes through.
-fn walk(mut batches: Batches) -> Box<dyn Iterator<Item = RhaiResultOf<Dynamic>>> {
-    let probed = batches.begin_probed();
-    match batches.split.images.batches(batches.options) {
-        Ok(all) => {
-            let mut all = all.map(|batch| Ok(Dynamic::from(Batch::new(batch?)?)));
-            match probed {
-                None => Box::new(all),
-                Some(mut probed) => Box::new(iter::from_fn(move || probed.next(|| all.next()))),
-            }
-        }
+/// What a loop over batches goes through.
+pub type Walk = Box<dyn Iterator<Item = Result<Batch>>>;
+
+fn walk(batches: Batches) -> Box<dyn Iterator<Item = RhaiResultOf<Dynamic>>> {
+    match batches.walk(0) {
+        Ok(all) => Box::new(all.map(|batch| Ok(Dynamic::from(batch?)))),
         Err(error) => Box::new(iter::once(Err(error.into()))),
     }
 }
@@ -181,8 +177,33 @@ impl Batch {
 }
 
 impl Batches {
+    pub fn of(context: &NativeCallContext, split: Split, options: Map) -> RhaiResultOf<Batches> {
+        Ok(Batches {
+            split,
+            options: loading(context, options)?,
+            probe: Host::of(context).probe(),
+        })
+    }
+
+    /// A hash that says of which images they are.
+    pub fn choice(&self) -> Result<String> {
+        self.split.images.choice()
+    }
+
+    /// Goes through them from number `first` on.
+    pub fn walk(mut self, first: usize) -> Result<Walk> {
+        self.options.first = first;
+        let probed = self.begin_probed();
+        let all = self.split.images.batches(self.options)?;
+        let mut all = all.map(|batch| Batch::new(batch?));
+        Ok(match probed {
+            None => Box::new(all),
+            Some(mut probed) => Box::new(iter::from_fn(move || probed.next(|| all.next()))),
+        })
+    }
+
     /// How many there are; none for batches of no images.
-    fn count(&self) -> Option<usize> {
+    pub fn count(&self) -> Option<usize> {
         let (n, size) = (self.split.images.len(), self.options.batch_size);
         match self.options.drop_last {
             true => n.checked_div(size),
@@ -614,13 +635,7 @@ pub mod functions {
         split: Split,
         options: Map,
     ) -> RhaiResultOf<Batches> {
-        let options = loading(&context, options)?;
-        let probe = Host::of(&context).probe();
-        Ok(Batches {
-            split,
-            options,
-            probe,
-        })
+        Batches::of(&context, split, options)
     }
 
     /// How many batches there are in one pass; options as for `batches`.
@@ -636,15 +651,7 @@ pub mod functions {
         split: Split,
         options: Map,
     ) -> RhaiResultOf<i64> {
-        let options = loading(&context, options)?;
-        let probe = None;
-        match (Batches {
-            split,
-            options,
-            probe,
-        })
-        .count()
-        {
+        match Batches::of(&context, split, options)?.count() {
             Some(count) => Ok(count as i64),
             None => Err("`batch_size` must be at least 1, got 0".into()),
         }

@@ -3,7 +3,6 @@
 //! The engine carries the host in its default tag, so every native function reaches it with
 //! `Host::of(&context)`, from closures called by native code too. There is no global state.
 
-use super::checkpoint::{self, Training};
 use super::declared::Outline;
 use super::estimate::Probing;
 use super::params::Params;
@@ -14,12 +13,13 @@ use crate::files::{Access, File, Folder, LARGEST_TEXT, LastingFolder, Right, Tar
 use crate::ledger::{About, Ledger};
 use crate::limits::{Limits, Reached, Watch};
 use crate::report::Screen;
+use crate::run::loops::{Entry, Loops, Policy};
 use crate::run::{self, Manifest, Record, Recorded};
 use crate::torch::{self, Device};
 use crate::{Error, Result, info, interrupt, memory, notice};
 use rhai::{Dynamic, Engine, Map, NativeCallContext, Position};
-use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +33,9 @@ pub struct Settings {
     pub interactive: bool,
     /// `--set key=value`, in their order.
     pub set: Vec<(String, String)>,
+    /// Those values of `set` that the script may read where they are paths: what a person gave it.
+    /// By default all.
+    pub opens: Option<Vec<String>>,
     pub seed: Option<u64>,
     pub device: Option<String>,
     pub threads: Option<usize>,
@@ -46,6 +49,7 @@ pub struct Settings {
     pub allow_read: Vec<PathBuf>,
     pub allow_write: Vec<PathBuf>,
     pub limits: Limits,
+    pub checkpoints: Policy,
     /// Whether to tell where the time went.
     pub profile: bool,
 }
@@ -68,8 +72,8 @@ struct State {
     screen: RefCell<Screen>,
     /// What is kept of the run; examples and interactive sessions keep nothing.
     record: RefCell<Option<Record>>,
-    /// What is being trained.
-    trainings: RefCell<Vec<Training>>,
+    /// The loops that a resumed run goes on with.
+    loops: RefCell<Loops>,
     /// What is learnt where the script is only probed.
     probing: RefCell<Option<Probing>>,
     /// The names that a session knows before its next input.
@@ -93,7 +97,7 @@ impl Host {
             printer: RefCell::new(Box::new(to_stdout)),
             screen: RefCell::new(Screen::silent()),
             record: RefCell::default(),
-            trainings: RefCell::default(),
+            loops: RefCell::default(),
             probing: RefCell::default(),
             known: RefCell::default(),
             warnings: RefCell::default(),
@@ -137,6 +141,7 @@ impl Host {
     /// Sets the seed of the run, and libtorch's generators to it.
     pub fn set_seed(&self, seed: u64) {
         self.0.seed.set(seed);
+        self.loops().seeded();
         torch::manual_seed(seed);
         if let Some(record) = self.0.record.borrow_mut().as_mut() {
             record.set_seed(seed);
@@ -276,11 +281,18 @@ impl Host {
             None => Record::create(&folder, manifest)?,
         };
         *self.0.record.borrow_mut() = Some(record);
+        self.0.permissions.keep_contents();
         *held(&self.0.recording_in) = Some(folder);
         if self.probe().is_none() {
             self.show_progress();
+            self.loops().keep(self.settings().checkpoints);
         }
         Ok(())
+    }
+
+    /// Whether this run keeps a record.
+    pub fn has_record(&self) -> bool {
+        self.0.record.borrow().is_some()
     }
 
     /// Closes the record of this run. A run that did not finish and has no results leaves no
@@ -291,6 +303,14 @@ impl Host {
         };
         let finished = ending == run::Ending::Finished;
         *held(&self.0.recording_in) = None;
+        // What was computed counts, whatever becomes of the list of files.
+        let files = self.files_of_the_run(record.folder());
+        match files.and_then(|(inputs, outputs)| record.set_files(inputs, outputs)) {
+            Err(error) if finished => {
+                record.warn(format!("the files that were read are not listed: {error}"))?;
+            }
+            _ => {}
+        }
         record.end(ending)?;
         let named = self.settings().out.is_some() || self.settings().resume.is_some();
         if finished || named || record.has_results()? {
@@ -298,6 +318,19 @@ impl Host {
         }
         let folder = record.folder();
         std::fs::remove_dir_all(folder).map_err(|error| Error::io(folder, &error))
+    }
+
+    /// What this run, whose folder is given, read besides its scripts, and what it wrote.
+    fn files_of_the_run(&self, folder: &Path) -> Result<(run::Inputs, Vec<run::Output>)> {
+        let permissions = &self.0.permissions;
+        let (accesses, contents) = (permissions.accesses(), permissions.contents()?);
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let mut own = BTreeSet::from([folder.clone()]);
+        own.extend(self.sources().iter().filter_map(|it| it.path.clone()));
+        let written = accesses.iter().filter(|it| it.right == Right::Write);
+        let outputs = written.filter_map(|it| run::Output::of(&it.real, &folder));
+        let outputs = outputs.collect();
+        Ok((run::Inputs::of(&accesses, &contents, &own), outputs))
     }
 
     /// The ledger for a model under a condition; in memory where no record is kept.
@@ -366,14 +399,15 @@ impl Host {
         *self.0.screen.borrow_mut() = Screen::stderr();
     }
 
-    /// From now on a stop of the run leaves a checkpoint of this training behind.
-    pub(super) fn begin_training(&self, training: Training) {
-        self.end_training(&training.name);
-        self.0.trainings.borrow_mut().push(training);
+    /// The loops that a resumed run goes on with.
+    pub fn loops(&self) -> RefMut<'_, Loops> {
+        self.0.loops.borrow_mut()
     }
 
-    pub(super) fn end_training(&self, name: &str) {
-        self.0.trainings.borrow_mut().retain(|it| it.name != name);
+    /// Adds to the run's record, and to what the loops under way will have added.
+    pub fn log(&self, entry: Entry) -> Result<()> {
+        self.loops().note(&entry, None);
+        self.recording(|record| record.enter(entry))
     }
 
     /// What error reports may take as declared before the text at hand.
@@ -383,15 +417,6 @@ impl Host {
 
     pub(super) fn known_before(&self) -> Outline {
         self.0.known.borrow().clone()
-    }
-
-    /// Writes checkpoints of what is being trained, in a run that keeps a record.
-    pub(super) fn write_checkpoints(&self) -> Result<Vec<String>> {
-        let recorded = self.0.record.borrow().is_some();
-        match recorded {
-            true => checkpoint::write(self, &self.0.trainings.borrow()),
-            false => Ok(Vec::new()),
-        }
     }
 
     /// Where progress is shown.

@@ -20,9 +20,9 @@ pub enum Ending {
 /// What a run that was stopped leaves behind.
 #[derive(Default)]
 pub struct Left {
-    /// The names of checkpoints in the run folder.
-    pub checkpoints: Vec<String>,
-    /// The run folder, if what was evaluated can be gone on with.
+    /// The last checkpoint of each loop that was under way.
+    pub checkpoints: Vec<PathBuf>,
+    /// The run folder, if there is something in it to go on with.
     pub resumable: Option<PathBuf>,
 }
 
@@ -54,13 +54,11 @@ fn run_here(settings: Settings) -> Ending {
     drop(watch);
     let ending = match ran {
         Ok(()) => Ending::Finished,
-        Err(stopped) if interrupt::requested() => match host.write_checkpoints() {
-            Ok(checkpoints) => {
+        Err(stopped) if interrupt::requested() => match host.rescue() {
+            Ok((_, checkpoints)) => {
                 let left = Left {
                     checkpoints,
-                    resumable: host
-                        .run_folder()
-                        .filter(|it| it.join(ledger::FOLDER).exists()),
+                    resumable: resumable(&host),
                 };
                 match interrupt::limit() {
                     None => Ending::Interrupted(left),
@@ -69,13 +67,38 @@ fn run_here(settings: Settings) -> Ending {
             }
             Err(error) => Ending::Failed(format!("interrupted; no checkpoint: {error}\n")),
         },
-        Err(error) => Ending::Failed(report(&engine, &error)),
+        Err(error) => Ending::Failed(report(&engine, &error) + after_failure(&host).as_str()),
     };
     let told = tell_profile(&host);
     match (host.end_record(recorded(&ending)).and(told), ending) {
         (Err(error), Ending::Finished) => Ending::Failed(format!("error: {error}\n")),
         (_, ending) => ending,
     }
+}
+
+/// The run folder, if there is something in it to go on with.
+fn resumable(host: &Host) -> Option<PathBuf> {
+    let kept = [ledger::FOLDER, run::CHECKPOINTS];
+    host.run_folder()
+        .filter(|run| kept.iter().any(|folder| run.join(folder).exists()))
+}
+
+/// Where the loops were that an error ended, and how to go on.
+fn after_failure(host: &Host) -> String {
+    let mut text = String::new();
+    match host.rescue() {
+        Ok((places, checkpoints)) => {
+            let places = places.iter().map(|place| format!("{place}\n"));
+            let files = checkpoints.iter();
+            let files = files.map(|file| format!("checkpoint: {}\n", file.display()));
+            text.extend(places.chain(files));
+        }
+        Err(error) => text += &format!("no checkpoint: {error}\n"),
+    }
+    if let Some(folder) = resumable(host).filter(|_| host.has_record()) {
+        text += &format!("to go on: rhobust run --resume {}\n", folder.display());
+    }
+    text
 }
 
 /// Where the time went, if that was asked for, however the run ended.

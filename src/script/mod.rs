@@ -7,7 +7,6 @@ mod ask;
 mod attack;
 pub mod callback;
 mod check;
-mod checkpoint;
 mod compare;
 mod constant;
 mod convert;
@@ -34,6 +33,7 @@ pub mod options;
 mod params;
 mod permissions;
 mod resolver;
+mod resumable;
 mod run;
 mod sentences;
 mod show;
@@ -48,11 +48,12 @@ mod train;
 mod unknown;
 
 pub use check::{Checked, Finding, Severity, check};
-pub use engine::{MAX_SOURCE, engine};
+pub use engine::{MAX_SOURCE, engine, name_closures_alike};
 pub use estimate::estimate;
 pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, Left, describe, meanings, run};
 pub use params::Params;
+pub use permissions::new_run_folder;
 pub use resolver::stdlib;
 pub use sources::{Place, Source};
 pub use test::{Outcome, test};
@@ -82,6 +83,7 @@ pub fn domains() -> Vec<Domain> {
         ("label", label::module),
         ("train", train::module),
         ("data", data::module),
+        ("resumable", resumable::module),
         ("corruption", corruption::module),
         ("metrics", metrics::module),
         ("ledger", ledger::module),

@@ -6,9 +6,10 @@
 
 use super::ask;
 use super::host::Settings;
-use crate::files::{Access, File, Folder, Gate, LastingFolder, Right, Target};
+use crate::files::{Access, Content, File, Folder, Gate, LastingFolder, Right, Target};
 use crate::{Error, Result};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -33,12 +34,11 @@ impl Permissions {
         };
         // A path handed over with --set was given to the script to read, and so was each of a
         // list with commas.
-        let given = || {
-            settings
-                .set
-                .iter()
-                .flat_map(|(_, value)| whole_and_parts(value))
+        let values: Vec<&String> = match &settings.opens {
+            Some(opens) => opens.iter().collect(),
+            None => settings.set.iter().map(|(_, value)| value).collect(),
         };
+        let given = || values.iter().flat_map(|value| whole_and_parts(value));
         let permissions = Permissions {
             gate: ask::gate(settings.interactive),
             interactive: settings.interactive,
@@ -74,6 +74,16 @@ impl Permissions {
         self.gate.granted()
     }
 
+    /// From now on it is kept what is in the files that are read.
+    pub fn keep_contents(&self) {
+        self.gate.keep_contents();
+    }
+
+    /// What was in the files that were read.
+    pub fn contents(&self) -> Result<BTreeMap<PathBuf, Content>> {
+        self.gate.contents()
+    }
+
     /// What was read and written so far.
     pub fn accesses(&self) -> Vec<Access> {
         self.gate.accesses()
@@ -96,7 +106,7 @@ impl Permissions {
                 );
                 out.clone()
             }
-            (None, None) => new_folder_beneath(Path::new("runs"), settings.script.as_deref())?,
+            (None, None) => new_run_folder(settings.script.as_deref())?,
         };
         self.set_run_folder(&folder)
     }
@@ -160,6 +170,14 @@ fn whole_and_parts(value: &str) -> impl Iterator<Item = &str> {
 
 fn real(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| Error::io(path, &error))
+}
+
+/// A new folder for the results of a run of `script`, beneath `runs`.
+///
+/// # Errors
+/// `Invalid` with the path where it cannot be made.
+pub fn new_run_folder(script: Option<&Path>) -> Result<PathBuf> {
+    new_folder_beneath(Path::new("runs"), script)
 }
 
 /// `runs/<script>-<time>`, with `-2`, `-3` ... behind it where that exists: a run never

@@ -8,6 +8,7 @@ use crate::estimate::stand_in;
 use crate::metrics::{self, ClassErrors, relative_improvement};
 use crate::report::{self, Cell, Format, Scores, Table};
 use crate::run::Measurement;
+use crate::run::loops::Entry;
 use crate::torch::Tensor;
 use rhai::plugin::*;
 use rhai::{Array, Map};
@@ -395,7 +396,7 @@ pub mod functions {
         if let Some(probe) = host.probe() {
             probe.count_logged();
         }
-        Ok(host.recording(|record| record.log(row))?)
+        Ok(host.log(Entry::Row(row))?)
     }
 
     /// Puts the class-wise errors of an evaluation into the run's `classes.csv`.
@@ -414,10 +415,13 @@ pub mod functions {
         evaluation: Evaluation,
         class_names: Array,
     ) -> RhaiResultOf<()> {
-        let names = convert::strings("class_names", class_names)?;
-        let counts = evaluation.0.borrow();
-        let host = Host::of(&context);
-        Ok(host.recording(|record| record.log_classes(model, condition, &counts, &names))?)
+        let entry = Entry::Classes {
+            model: model.to_owned(),
+            condition: condition.to_owned(),
+            evaluation: evaluation.0.borrow().clone(),
+            names: convert::strings("class_names", class_names)?,
+        };
+        Ok(Host::of(&context).log(entry)?)
     }
 
     /// Notes something about the run in its `record.json`, such as a convention.

@@ -1,7 +1,6 @@
 //! The domain `train`: the optimiser and the schedule of its learning rate.
 
 use super::callback;
-use super::checkpoint::Training;
 use super::host::Host;
 use super::names::a_type;
 use super::{RhaiResultOf, options};
@@ -15,7 +14,7 @@ use std::rc::Rc;
 
 /// An optimiser as scripts hold it.
 #[derive(Clone)]
-pub struct Optimizer(Rc<Sgd>);
+pub struct Optimizer(pub Rc<Sgd>);
 
 pub fn module() -> rhai::Module {
     let mut module = rhai::exported_module!(functions);
@@ -254,45 +253,6 @@ pub mod functions {
     )]
     pub fn schedule_to_string(schedule: &mut Schedule) -> String {
         schedule.to_string()
-    }
-
-    /// From now on a Ctrl-C that stops the run leaves the model's weights and the optimizer's
-    /// momentum in the run folder, as `NAME.stopped.model.safetensors` and
-    /// `NAME.stopped.optimizer.safetensors`. `train::fit` does this for what it trains.
-    ///
-    /// - `name`: of the training; a second one of this name takes the place of the first
-    ///
-    /// ```rhai
-    /// let model = sequential([Linear(3, 2)]);
-    /// let optimizer = sgd(model, #{ lr: 0.1 });
-    /// begin_training("Standard", model, optimizer);
-    /// for i in 0..3 {
-    ///     uninterrupted(|| optimizer.step(model.forward(rand([4, 3])).square().mean()));
-    /// }
-    /// end_training("Standard");
-    /// ```
-    pub fn begin_training(
-        context: NativeCallContext,
-        name: &str,
-        model: Model,
-        optimizer: Optimizer,
-    ) {
-        Host::of(&context).begin_training(Training {
-            name: name.to_owned(),
-            model,
-            optimizer: optimizer.0,
-        });
-    }
-
-    /// Ends what `begin_training` began: a stop writes no checkpoint of it any more.
-    ///
-    /// ```rhai
-    /// let model = sequential([Linear(3, 2)]);
-    /// begin_training("Standard", model, sgd(model, #{ lr: 0.1 }));
-    /// end_training("Standard");
-    /// ```
-    pub fn end_training(context: NativeCallContext, name: &str) {
-        Host::of(&context).end_training(name);
     }
 
     /// Runs a closure to its end before a Ctrl-C stops the run, such as one training step;

@@ -107,6 +107,11 @@ impl Tensor {
         self.result("detach", &[], self.0.f_detach())
     }
 
+    /// Whether it was not computed from others that require a gradient.
+    pub fn is_leaf(&self) -> bool {
+        self.0.is_leaf()
+    }
+
     pub fn requires_grad(&self) -> bool {
         self.0.requires_grad()
     }

@@ -274,6 +274,15 @@ impl Tensor {
         self.result("clone", &[], copy)
     }
 
+    /// The dimensions from that whose entries lie farthest apart in memory to that whose entries
+    /// are neighbours.
+    pub fn memory_order(&self) -> Vec<i64> {
+        let strides = self.0.stride();
+        let mut order: Vec<i64> = (0..strides.len() as i64).collect();
+        order.sort_by_key(|&dim| std::cmp::Reverse(strides[dim as usize]));
+        order
+    }
+
     /// How often the entries were changed in place.
     pub fn version(&self) -> i64 {
         self.0.f_internal_version().unwrap_or(0)

@@ -1,8 +1,12 @@
 //! The scripts of the project, run by the program on tiny data; that equal runs give equal
 //! bits; and files that are not what they should be.
 
+mod faults;
+mod kills;
 mod malformed;
+mod recipes;
 mod resume;
+mod stopping;
 mod sweep;
 
 use rhobust::script;
@@ -152,7 +156,7 @@ fn paper_runs_and_keeps_its_record() {
         assert_eq!(precision, "float32", "{model}");
         run.read(&format!("{model}.safetensors"));
     }
-    run.read("script/scripts/paper.rhai");
+    run.read("script/paper.rhai");
     run.read("script/std/train.rhai");
 }
 

@@ -104,13 +104,20 @@ fn damaged(path: &Path, how: &str) -> Error {
     Error::invalid(format!("{} is damaged: {how}", path.display()))
 }
 
-/// The rows of a `metrics.csv`. A run that has logged nothing may lack the file.
+/// The rows of a `metrics.csv`, which the record beside it has a hash of. A run that has logged
+/// nothing may lack the file.
 pub fn read_logged(path: &Path) -> Result<Vec<Logged>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
+    let bytes = fs::read(path).map_err(|error| Error::io(path, &error))?;
+    let (folder, name) = (path.parent(), path.file_name());
+    if let (Some(Ok(recorded)), Some(name)) = (folder.map(Recorded::read), name) {
+        let intact = recorded.check_result(&name.to_string_lossy(), &bytes);
+        intact.map_err(|error| error.context(path.display()))?;
+    }
     let wrong = |error: csv::Error| damaged(path, &error.to_string());
-    let mut reader = csv::Reader::from_path(path).map_err(wrong)?;
+    let mut reader = csv::Reader::from_reader(&bytes[..]);
     let columns = reader.headers().map_err(wrong)?.clone();
     let first: Vec<&str> = columns.iter().take(4).collect();
     if first != ["kind", "model", "epoch", "step"] {

@@ -2,10 +2,11 @@
 
 use crate::ledger::{About, Kind, Ledger, Row, path_in};
 use crate::metrics::CORRUPTIONS;
-use crate::run::{Machine, Recorded, Status};
+use crate::run::testing::recorded;
+use crate::run::{Recorded, Status};
 use crate::seed;
 use rand::Rng;
-use serde_json::{Map, json};
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 
@@ -29,29 +30,8 @@ impl MadeUp {
     pub fn record(&self, folder: &Path, models: &[&str]) {
         fs::create_dir_all(folder).unwrap();
         let recorded = Recorded {
-            sources: Default::default(),
-            format: 1,
             status: self.status,
-            error: None,
-            script: Some("scripts/paper.rhai".into()),
-            script_copy: None,
-            directory: None,
-            resumed: Vec::new(),
-            command_line: ["rhobust", "run", "scripts/paper.rhai"]
-                .map(Into::into)
-                .into(),
-            parameters: Map::from_iter([("eps".to_owned(), json!(0.03))]),
-            seed: 0,
-            device: "cpu".into(),
-            threads: 2,
-            versions: [("rhobust".to_owned(), "0.1.0".to_owned())].into(),
-            machine: Machine::default(),
-            notes: Map::from_iter([("frost".to_owned(), json!("drawn <crystals>"))]),
-            warnings: Vec::new(),
-            started: "2026-01-02T03:04:05Z".into(),
-            ended: None,
-            wall_seconds: Some(90.0),
-            timings: Default::default(),
+            ..recorded()
         };
         let text = serde_json::to_string(&recorded).unwrap();
         fs::write(folder.join("record.json"), text).unwrap();

@@ -1,0 +1,298 @@
+//! What a run read and wrote, with a hash of each file.
+
+use super::csv;
+use crate::files::{Access, Content, File, Folder, LARGEST_TEXT, Right, What};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+/// A file or folder that a run read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// As the script or the command line has it.
+    pub path: String,
+    /// With links and `..` resolved; nothing in a recipe.
+    #[serde(skip_serializing_if = "is_empty", default)]
+    pub real: PathBuf,
+    /// How many files of a folder were read; nothing for a file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub files: Option<usize>,
+    /// Of all that was read.
+    pub bytes: u64,
+    /// BLAKE3, in hexadecimal digits: of a file its content; of a folder the lines that
+    /// `inputs.csv` has for it.
+    pub blake3: String,
+}
+
+/// A file that a run wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Beneath the run's folder, or else from the root of the file system.
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// BLAKE3 of its content, in hexadecimal digits.
+    pub blake3: String,
+}
+
+/// A file of an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFile {
+    /// The input's path.
+    pub input: String,
+    /// Beneath the folder; nothing where the input is the file.
+    pub file: PathBuf,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+/// What a run read: inputs in the order of their first use, and their files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    pub inputs: Vec<Input>,
+    pub files: Vec<InputFile>,
+}
+
+impl Output {
+    /// What is in a file now, in the folder of a run or elsewhere; nothing where there is none.
+    pub fn of(real: &Path, run: &Path) -> Option<Output> {
+        let mut hasher = blake3::Hasher::new();
+        let file = File::open(real).ok()?;
+        hasher.update_reader(file.parts()).ok()?;
+        Some(Output {
+            path: real.strip_prefix(run).unwrap_or(real).to_owned(),
+            bytes: file.bytes(),
+            blake3: hasher.finalize().to_hex().to_string(),
+        })
+    }
+}
+
+fn is_empty(path: &Path) -> bool {
+    path.as_os_str().is_empty()
+}
+
+/// In the folder of a run.
+pub(super) const FILE: &str = "inputs.csv";
+
+/// Its columns.
+const COLUMNS: [&str; 4] = ["input", "file", "bytes", "blake3"];
+
+impl Inputs {
+    /// The files of `contents` under the accesses that opened them, the innermost folder of
+    /// several. What lies in one of `own` is not told: the run's folder, the scripts.
+    pub fn of(
+        accesses: &[Access],
+        contents: &BTreeMap<PathBuf, Content>,
+        own: &BTreeSet<PathBuf>,
+    ) -> Inputs {
+        let is_own = |real: &Path| real.ancestors().any(|it| own.contains(it));
+        let read = accesses.iter().filter(|it| it.right == Right::Read);
+        let mut all = Inputs::default();
+        let mut told = BTreeSet::new();
+        for access in read.clone().filter(|it| !is_own(&it.real)) {
+            let inner = |real: &Path| {
+                let holds = |it: &&Access| it.what == What::Folder && real.starts_with(&it.real);
+                let holding = read.clone().filter(holds);
+                holding.max_by_key(|it| it.real.as_os_str().len())
+            };
+            let path = access.shown.display().to_string();
+            let line = |real: &Path, content: &Content| InputFile {
+                input: path.clone(),
+                file: real.strip_prefix(&access.real).unwrap_or(real).to_owned(),
+                bytes: content.bytes,
+                blake3: content.hash.to_hex().to_string(),
+            };
+            let mut files = Vec::new();
+            match access.what {
+                What::File { .. } => {
+                    let content = contents.get(&access.real);
+                    files.extend(content.map(|it| line(&access.real, it)));
+                }
+                What::Folder => {
+                    let from = contents.range(access.real.clone()..);
+                    let beneath = from.take_while(|(real, _)| real.starts_with(&access.real));
+                    files.extend(
+                        beneath
+                            .filter(|(real, _)| {
+                                inner(real).is_some_and(|it| it.real == access.real)
+                            })
+                            .map(|(real, content)| line(real, content)),
+                    );
+                }
+            }
+            if files.is_empty() || !told.insert(access.real.clone()) {
+                continue;
+            }
+            let input = Input {
+                path: path.clone(),
+                real: access.real.clone(),
+                files: (access.what == What::Folder).then_some(files.len()),
+                bytes: files.iter().map(|it| it.bytes).sum(),
+                blake3: match access.what {
+                    What::File { .. } => files[0].blake3.clone(),
+                    What::Folder => hash_of(&files),
+                },
+            };
+            all.inputs.push(input);
+            all.files.extend(files);
+        }
+        all
+    }
+
+    /// The files of the run in a folder; none where it read nothing.
+    ///
+    /// # Errors
+    /// `Invalid` with the path for a damaged file.
+    pub fn read(run: &Folder) -> Result<Vec<InputFile>> {
+        match run.has_file(FILE)? {
+            true => {
+                let file = run.file(FILE)?;
+                let lines = Inputs::decode(&file.read(LARGEST_TEXT)?);
+                lines.map_err(|error| error.context(file.shown().display()))
+            }
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// From the text of `inputs.csv`.
+    ///
+    /// # Errors
+    /// `Invalid` for anything else.
+    pub fn decode(text: &[u8]) -> Result<Vec<InputFile>> {
+        let damaged = |how: &str| Error::invalid(format!("it is damaged: {how}"));
+        let mut reader = ::csv::Reader::from_reader(text);
+        let header = reader.headers().map_err(|it| damaged(&it.to_string()))?;
+        if header.iter().ne(COLUMNS) {
+            return Err(damaged("it has other columns"));
+        }
+        let line = |row: std::result::Result<::csv::StringRecord, ::csv::Error>| {
+            let row = row.map_err(|it| damaged(&it.to_string()))?;
+            let file = Path::new(&row[1]);
+            let inside = file
+                .components()
+                .all(|it| matches!(it, Component::Normal(_)));
+            if !inside {
+                return Err(damaged("a file is not beneath its folder"));
+            }
+            Ok(InputFile {
+                input: row[0].to_owned(),
+                file: file.to_owned(),
+                bytes: row[2].parse().map_err(|_| damaged("a size is no number"))?,
+                blake3: row[3].to_owned(),
+            })
+        };
+        reader.records().map(line).collect()
+    }
+
+    /// The text of `inputs.csv`.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let row = |it: &InputFile| {
+            let file = it.file.display().to_string();
+            vec![
+                it.input.clone(),
+                file,
+                it.bytes.to_string(),
+                it.blake3.clone(),
+            ]
+        };
+        csv::encode(&COLUMNS, self.files.iter().map(row))
+    }
+}
+
+/// Of the files of one folder, wherever it lies.
+fn hash_of(files: &[InputFile]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for InputFile {
+        file,
+        bytes,
+        blake3,
+        ..
+    } in files
+    {
+        hasher.update(format!("{} {bytes} {blake3}\n", file.display()).as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(real: &str, what: What) -> Access {
+        Access {
+            right: Right::Read,
+            shown: Path::new(real).file_name().unwrap().into(),
+            real: real.into(),
+            what,
+        }
+    }
+
+    fn content(text: &str) -> Content {
+        Content {
+            bytes: text.len() as u64,
+            hash: blake3::hash(text.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn each_file_is_told_once_under_what_opened_it() {
+        let accesses = [
+            access("/data/set", What::Folder),
+            access("/data/set/inner", What::Folder),
+            access("/w/weights", What::File { bytes: 3 }),
+            access("/run/own", What::File { bytes: 3 }),
+            access("/data/set", What::Folder),
+        ];
+        let texts = [
+            ("/data/set/b", "bb"),
+            ("/data/set/a", "a"),
+            ("/data/set/inner/c", "cccc"),
+            ("/data/settle", "no"),
+            ("/w/weights", "www"),
+            ("/run/own", "own"),
+        ];
+        let contents = texts
+            .map(|(path, text)| (path.into(), content(text)))
+            .into();
+        let own = [PathBuf::from("/run")].into();
+        let all = Inputs::of(&accesses, &contents, &own);
+        let told: Vec<_> = all
+            .inputs
+            .iter()
+            .map(|it| (it.path.as_str(), it.files, it.bytes))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("set", Some(2), 3),
+                ("inner", Some(1), 4),
+                ("weights", None, 3)
+            ]
+        );
+        let text = String::from_utf8(all.encode().unwrap()).unwrap();
+        let hash = blake3::hash(b"a").to_hex();
+        assert!(
+            text.starts_with(&format!(
+                "input,file,bytes,blake3\nset,a,1,{hash}\nset,b,2,"
+            )),
+            "{text}"
+        );
+        assert_eq!(all.inputs[2].blake3, blake3::hash(b"www").to_hex().as_str());
+    }
+
+    /// It hangs on the files, not on where they lie.
+    #[test]
+    fn a_folder_has_the_same_hash_elsewhere() {
+        let hash = |folder: &str, text: &str| {
+            let accesses = [access(folder, What::Folder)];
+            let contents = [(Path::new(folder).join("x"), content(text))].into();
+            let all = Inputs::of(&accesses, &contents, &BTreeSet::new());
+            all.inputs[0].blake3.clone()
+        };
+        assert_eq!(hash("/a/set", "1"), hash("/b/other", "1"));
+        assert_ne!(hash("/a/set", "1"), hash("/a/set", "2"));
+    }
+}
