@@ -55,7 +55,10 @@ pub fn loops(random: &mut Random) -> Attempt {
         }
         12 => "sleep(1000000);",
         // What takes a minute cannot be stopped: the program ends in the middle of it.
-        13 => "let x = rand([8000, 8000]).to(\"float64\"); let y = x.matmul(x);",
+        13 => {
+            "let m = sequential([Conv2d(64, 64, 31)]);\nlet x = zeros([8, 64, 256, 256]);\n\
+             m.forward(x);\nloop { }"
+        }
         10 => "loop { try { zeros([-1]); } catch { } }",
         _ => {
             "let d = dataset(\"shapes\"); loop { for b in d.train.batches(#{ batch_size: 64 }) { } }"
