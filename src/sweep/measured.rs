@@ -2,8 +2,10 @@
 
 use crate::metrics::{CORRUPTIONS, ClassErrors, SEVERITIES, mean_corruption_error};
 use crate::report::{Logged, read_logged};
+use crate::run::Recorded;
 use crate::{Error, Result};
 use serde::Deserialize;
+use std::fs;
 use std::path::Path;
 
 /// A number, and of what it is.
@@ -63,7 +65,12 @@ fn read_blocks(path: &Path) -> Result<Vec<Block>> {
     }
     let damaged =
         |error: csv::Error| Error::invalid(format!("{} is damaged: {error}", path.display()));
-    let mut reader = csv::Reader::from_path(path).map_err(damaged)?;
+    let bytes = fs::read(path).map_err(|error| Error::io(path, &error))?;
+    if let Some(Ok(recorded)) = path.parent().map(Recorded::read) {
+        let intact = recorded.check_result("classes.csv", &bytes);
+        intact.map_err(|error| error.context(path.display()))?;
+    }
+    let mut reader = csv::Reader::from_reader(&bytes[..]);
     for row in reader.deserialize() {
         let row: ClassRow = row.map_err(damaged)?;
         let counts = (row.images, row.errors);
