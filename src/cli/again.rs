@@ -297,7 +297,7 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
             lacking.join(" and ")
         );
     }
-    let opens = (!is_here).then(|| opened(&now, &[]));
+    let mut opens = (!is_here).then(|| opened(&now, &[]));
     now.common.set.append(&mut now.data);
     let out = now.out.take();
     let mut run = resume::merged(then, now);
@@ -326,6 +326,16 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
             // What it read from its own folder has to lie beside the copy.
             let recipe = pack(folder, Packing::default())?;
             let unpacked = unpacked(&recipe)?;
+            let all = || {
+                run.common
+                    .set
+                    .iter()
+                    .map(|(_, value)| value.clone())
+                    .collect()
+            };
+            // The script may import from above its own folder.
+            let root = unpacked.join("script").display().to_string();
+            opens.get_or_insert_with(all).push(root);
             eprintln!("the script is not what it was: its copy of then is run");
             recipe.about.script_in(&unpacked)
         }
@@ -392,7 +402,9 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
         .map(|(name, place)| (name, place.display().to_string()))
         .collect();
     // What the recipe itself says opens nothing.
-    let opens = opened(&now, &inside);
+    let mut opens = opened(&now, &inside);
+    // The script may import from above its own folder.
+    opens.push(folder.join("script").display().to_string());
     let mut set = about.set.clone();
     set.extend(inside);
     now.common.set.append(&mut now.data);

@@ -269,6 +269,7 @@ fn name_of(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::Origin;
     use crate::recipe::pack::made_up;
 
     #[test]
@@ -312,6 +313,54 @@ mod tests {
             name_of(Path::new("script/a.rhai")).unwrap(),
             "script/a.rhai"
         );
+    }
+
+    /// What somebody made up to get at other files.
+    #[test]
+    fn forged_recipes_are_refused() {
+        let refused = |forge: &dyn Fn(&mut Recipe)| {
+            let mut recipe = made_up();
+            forge(&mut recipe);
+            let decoded = recipe.encode().and_then(|bytes| Recipe::decode(&bytes));
+            decoded.unwrap_err().to_string()
+        };
+        for path in ["/", "..", "../..", "weights"] {
+            let error = refused(&|it| {
+                it.about.data[0].from = Origin::Inside("data".into());
+                it.about.data[0].input.path = path.into();
+            });
+            assert!(error.contains("which is not in it"), "{error}");
+        }
+        for name in [
+            ".git/hooks/post-commit",
+            "Makefile",
+            "script/.hidden",
+            "script/\u{1b}[31m",
+        ] {
+            let error = refused(&|it| {
+                it.files.insert(name.into(), Vec::new());
+            });
+            assert!(
+                error.contains("is no name for a file in a recipe"),
+                "{error}"
+            );
+        }
+        let error = refused(&|it| it.inputs[0].file = "../a".into());
+        assert!(error.contains("not beneath its folder"), "{error}");
+        assert!(refused(&|it| it.about.given_seed = Some(u64::MAX)).contains("seed"));
+        assert!(refused(&|it| it.about.script = "b.rhai".into()).contains("lacks its script"));
+    }
+
+    #[test]
+    fn nothing_is_unpacked_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (recipe, away) = (folder.path().join("recipe"), folder.path().join("away"));
+        fs::create_dir_all(&recipe).unwrap();
+        fs::create_dir_all(&away).unwrap();
+        std::os::unix::fs::symlink(&away, recipe.join("script")).unwrap();
+        let error = made_up().unpack(&recipe).unwrap_err().to_string();
+        assert!(error.contains("is not unpacked through it"), "{error}");
+        assert!(!away.join("a.rhai").exists());
     }
 
     #[test]

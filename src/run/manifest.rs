@@ -100,6 +100,10 @@ impl Recorded {
     /// `Invalid` for a folder that holds none, or a damaged one.
     pub fn read(folder: &Path) -> Result<Self> {
         let shown = folder.display();
+        ensure!(
+            !folder.is_file(),
+            "{shown}: the folder of a run is needed here, this is a file"
+        );
         let text = match std::fs::read_to_string(folder.join(FILE)) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => {

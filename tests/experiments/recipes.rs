@@ -10,7 +10,7 @@ use tempfile::TempDir;
 const SCRIPT: &str = r#"// Trains a small network, and says how wrong it is.
 import "std/train" as train;
 import "std/evaluate" as evaluate;
-import "parts/rate" as rate;
+import "../lib/rate" as rate;
 let p = params(#{ data: "shapes", weights: "", epochs: 2, name: "small" });
 let data = dataset(p.data);
 let model = sequential([AvgPool2d(4), Flatten(), Linear(192, data.classes)]);
@@ -35,7 +35,7 @@ impl Place {
             root: tempfile::tempdir().unwrap(),
         };
         place.write("scripts/small.rhai", SCRIPT);
-        place.write("scripts/parts/rate.rhai", "fn lr() { 0.05 }\n");
+        place.write("lib/rate.rhai", "fn lr() { 0.05 }\n");
         place.write("away/x", "");
         place.write(
             "make.rhai",
@@ -70,7 +70,7 @@ impl Place {
 
     fn run(&self) {
         let args = "run scripts/small.rhai --set data=pictures --set name=tiny --seed 5 \
-                    --set weights=made/weights.safetensors --threads 1 --allow-read away --out runs/one";
+                    --set weights=made/weights.safetensors --threads 1 --allow-read lib --out runs/one";
         let args: Vec<&str> = args.split_whitespace().collect();
         self.says("", &args, 0, &[]);
     }
@@ -129,12 +129,9 @@ fn a_run_is_replayed_with_other_threads_from_elsewhere() {
     let again = ["replay", "../runs/one", "--threads", "2", "--out", "again"];
     let parts = ["--data data=PATH (pictures then) and --data weights=PATH"];
     place.says("away", &again, 1, &parts);
-    let given = [
-        "--data",
-        "data=../pictures",
-        "--data",
-        "weights=../made/weights.safetensors",
-    ];
+    let given = "--data data=../pictures --data weights=../made/weights.safetensors \
+                 --allow-read ../lib";
+    let given: Vec<&str> = given.split_whitespace().collect();
     let again = [&again[..], &given].concat();
     let parts = [
         "all results are identical",
