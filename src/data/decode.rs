@@ -15,6 +15,7 @@ use crate::{Error, Result};
 use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, Decoder, PixelFormat};
 use png::{BitDepth, ColorType, Transformations};
 use std::io::Cursor;
+use std::panic::catch_unwind;
 
 /// Larger pictures are refused before memory is set aside for them: Pillow's own limit.
 pub(super) const MAX_PIXELS: usize = 89_478_485;
@@ -95,6 +96,9 @@ impl ImageFile {
 }
 
 /// The image in the bytes of a JPEG or PNG file.
+///
+/// # Errors
+/// `Invalid` when they are of another kind or damaged.
 pub(super) fn decode(bytes: &[u8]) -> Result<Image> {
     match Kind::of(bytes)? {
         Kind::Jpeg => decode_jpeg(bytes),
@@ -135,6 +139,12 @@ fn jpeg_decoder(bytes: &[u8]) -> Result<Decoder<'_>> {
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Image> {
     check_end(bytes)?;
+    // The decoder indexes planes that a damaged header leaves empty.
+    let decoded = catch_unwind(|| decode_whole_jpeg(bytes));
+    decoded.unwrap_or_else(|_| Err(jpeg_error("its header contradicts itself")))
+}
+
+fn decode_whole_jpeg(bytes: &[u8]) -> Result<Image> {
     let mut decoder = jpeg_decoder(bytes)?;
     let depth = decoder.header().precision;
     ensure!(

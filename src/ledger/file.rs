@@ -13,6 +13,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The description's name in the file's metadata.
@@ -111,6 +112,12 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<(About, Vec<Row>)> {
     let Some(bytes) = unsealed(bytes) else {
         bail!("this is no ledger, or a damaged one");
     };
+    // The hash keeps accidents from the reader of Parquet. Whoever means harm can compute it, too.
+    let read = catch_unwind(AssertUnwindSafe(|| contents(bytes)));
+    read.unwrap_or_else(|_| bail!("this is no ledger: its parts do not fit together"))
+}
+
+fn contents(bytes: Vec<u8>) -> Result<(About, Vec<Row>)> {
     let strange = |error: &dyn std::fmt::Display| {
         Error::invalid(format!("this ledger is of another version ({error})"))
     };
@@ -165,7 +172,7 @@ fn lacking(what: &str) -> parquet::errors::ParquetError {
 }
 
 fn values<T: DataType>(mut column: ColumnReaderImpl<T>, n: usize) -> Parquet<Vec<Option<T::T>>> {
-    let (mut present, mut levels) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let (mut present, mut levels) = (Vec::new(), Vec::new());
     while levels.len() < n {
         let left = n - levels.len();
         let (records, ..) = column.read_records(left, Some(&mut levels), None, &mut present)?;

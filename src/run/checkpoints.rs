@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Below the run's folder.
 pub const FOLDER: &str = "checkpoints";
+/// Beside it: checkpoints of other parameters, which a resumed run did not use.
+pub const OTHERS: &str = "checkpoints.other";
 const EXTENSION: &str = "checkpoint";
 
 /// The files of all loops in a run's folder.
@@ -69,8 +71,13 @@ impl Checkpoints {
                         found.checkpoint = Some((path, checkpoint));
                         return Ok(found);
                     }
-                    // It is of use to somebody: nothing takes its place.
-                    Err(why) => bail!("{why}"),
+                    // It is of use to whoever goes back to what it belongs to.
+                    Err(why) => {
+                        let aside = self.put_aside(key)?;
+                        let remark = format!("{why}; it is kept in {}", aside.display());
+                        found.remarks.push(remark);
+                        return Ok(found);
+                    }
                 },
             }
         }
@@ -81,6 +88,21 @@ impl Checkpoints {
             );
         }
         Ok(found)
+    }
+
+    /// Moves what a loop has to where nothing is written or removed; returns where.
+    fn put_aside(&self, key: &str) -> Result<PathBuf> {
+        let others = self.folder.with_file_name(OTHERS);
+        fs::create_dir_all(&others).map_err(|error| Error::io(&others, &error))?;
+        let names = (1..).map(|n| match n {
+            1 => others.join(key),
+            n => others.join(format!("{key}-{n}")),
+        });
+        let mut free = names.filter(|it| !it.exists());
+        let aside = free.next().unwrap_or_else(|| others.join(key));
+        let folder = self.folder.join(key);
+        fs::rename(&folder, &aside).map_err(|error| Error::io(&folder, &error))?;
+        Ok(aside)
     }
 
     /// Writes a checkpoint of a loop; of those before it the last stay, `keep` in all. Where the

@@ -35,12 +35,13 @@ const GALLERY: &str = "gallery";
 /// What every record has, whatever the script does.
 const ALWAYS: [&str; 4] = [RECORD, METRICS, CLASSES, SCRIPT];
 /// What it may have besides.
-const RESULTS: [&str; 5] = [
+const RESULTS: [&str; 6] = [
     TENSORBOARD,
     ledger::FOLDER,
     GALLERY,
     INPUTS,
     checkpoints::FOLDER,
+    checkpoints::OTHERS,
 ];
 
 /// Rows wait at least this long before the file is written again, except at the end of an

@@ -284,8 +284,8 @@ impl Resumable {
                 &|it| match it.about.differences(about) {
                     none if none.is_empty() || accepted => Ok(()),
                     differing => Err(format!(
-                        "{name}: its checkpoint has other values of {}; --accept-changes goes on from \
-                         it all the same, and another training is another run",
+                        "{name}: begins anew, its checkpoint has other values of {}, which \
+                         --accept-changes would use",
                         differing.join(", ")
                     )),
                 },

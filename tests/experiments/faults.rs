@@ -166,11 +166,24 @@ fn checkpoints_of_other_parameters_are_used_only_on_request() {
     let other = resume(&world.path("run"), &["--set", "lr=0.01"])
         .output()
         .unwrap();
-    let errors = String::from_utf8_lossy(&other.stderr).into_owned();
+    succeeds(&other);
+    let text = stdout(&other);
     assert!(
-        errors.contains("Adv: its checkpoint has other values of `lr`; --accept-changes"),
-        "{errors}"
+        text.contains("Adv: begins anew, its checkpoint has other values of `lr`"),
+        "{text}"
     );
+    // The other one is not lost.
+    let aside = world.path("run/checkpoints.other");
+    assert_eq!(fs::read_dir(aside.join("Adv")).unwrap().count(), 2);
+    fs::remove_dir_all(aside).unwrap();
+    let fresh = run(&world.script, &world.path("fresh"), &["--set", "lr=0.01"]);
+    succeeds(&{ fresh }.output().unwrap());
+    assert_eq!(
+        differing(&results(&world.path("run")), &results(&world.path("fresh"))),
+        [""; 0]
+    );
+
+    world.stopped("run", 3);
     let accepted = ["--set", "lr=0.01", "--accept-changes"];
     let output = resume(&world.path("run"), &accepted).output().unwrap();
     succeeds(&output);
