@@ -4,7 +4,7 @@ use super::host::Host;
 use super::{RhaiResultOf, callback, options, params};
 use crate::{Error, interrupt};
 use rhai::plugin::*;
-use rhai::{FnPtr, Map};
+use rhai::{FnPtr, ImmutableString, Map};
 use std::time::{Duration, Instant};
 
 /// How long `sleep` may overlook a Ctrl-C.
@@ -69,6 +69,38 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn options(given: Map, defaults: Map) -> RhaiResultOf<Map> {
         Ok(options::merge(given, defaults)?)
+    }
+
+    /// Lengthens a string with copies of another behind it, the last one cut where it is enough.
+    ///
+    /// - `length`: of the whole, in characters; a string that has as many stays as it is
+    /// - `padding`: not empty
+    ///
+    /// ```rhai
+    /// let name = "eps";
+    /// name.pad(6, ".-");
+    /// assert(name == "eps.-.");
+    /// ```
+    #[rhai_fn(name = "pad", return_raw)]
+    pub fn pad_text(
+        context: NativeCallContext,
+        text: &mut ImmutableString,
+        length: i64,
+        padding: &str,
+    ) -> RhaiResultOf<()> {
+        // Rhai's own loops for ever where nothing is added.
+        if padding.is_empty() {
+            return Err("`padding` must not be empty".into());
+        }
+        let lacking = usize::try_from(length).unwrap_or(0);
+        let lacking = lacking.saturating_sub(text.chars().count());
+        let largest = context.engine().max_string_size();
+        if lacking > largest {
+            return Err(format!("a string may have {largest} bytes, `length` is {length}").into());
+        }
+        text.make_mut()
+            .extend(padding.chars().cycle().take(lacking));
+        Ok(())
     }
 
     /// Ends the script with an error unless the condition holds.
