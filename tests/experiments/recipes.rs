@@ -127,7 +127,7 @@ fn a_run_is_replayed_with_other_threads_from_elsewhere() {
     assert_eq!(outputs[0]["path"], "model.safetensors");
 
     let again = ["replay", "../runs/one", "--threads", "2", "--out", "again"];
-    let parts = ["--data data=PATH (pictures then) and --data weights=PATH"];
+    let parts = ["and --data data=PATH (pictures then)"];
     place.says("away", &again, 1, &parts);
     let given = "--data data=../pictures --data weights=../made/weights.safetensors \
                  --allow-read ../lib";
@@ -158,7 +158,7 @@ fn a_run_is_replayed_with_other_threads_from_elsewhere() {
 fn a_recipe_gives_the_same_in_another_folder() {
     let place = Place::new();
     place.run();
-    let parts = ["one.rhobust", "--data data=PATH --data weights=PATH"];
+    let parts = ["one.rhobust", "--data weights=PATH --data data=PATH"];
     place.says("", &["pack", "runs/one", "--out", "one.rhobust"], 0, &parts);
     let pack = ["pack", "runs/one", "--with-files", "--out", "all.rhobust"];
     place.says("", &pack, 0, &["--data data=PATH"]);

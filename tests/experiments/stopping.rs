@@ -156,7 +156,8 @@ pub fn stderr(output: &Output) -> String {
 
 /// Everything in a run's folder that does not depend on the clock or on how often it was stopped:
 /// files by name, TensorBoard's events without their times, and the last checkpoint of each loop,
-/// which has weights, momentum, rates and rows.
+/// which has weights, momentum, rates and rows. The scripts here read a file that stops them, which
+/// is another one each time, so the list of what was read is not looked at.
 pub fn results(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     collect(folder, folder, &mut found);
@@ -191,7 +192,10 @@ fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
             let model = inside.parent().unwrap().to_owned();
             let events = events(&fs::read(&path).unwrap());
             found.entry(model).or_default().extend(events);
-        } else if inside != Path::new("record.json") {
+        } else if !["record.json", "inputs.csv"]
+            .map(Path::new)
+            .contains(&inside.as_path())
+        {
             found.insert(inside, fs::read(&path).unwrap());
         }
     }
