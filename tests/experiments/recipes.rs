@@ -194,7 +194,7 @@ fn a_recipe_gives_the_same_in_another_folder() {
         "away",
         &["run", "../one.rhobust"],
         1,
-        &["needs --data data=PATH (pictures)"],
+        &["and --data data=PATH (pictures)"],
     );
     let run = [
         "run",
