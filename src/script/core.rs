@@ -4,7 +4,7 @@ use super::host::Host;
 use super::{RhaiResultOf, callback, options, params};
 use crate::{Error, interrupt};
 use rhai::plugin::*;
-use rhai::{FnPtr, ImmutableString, Map};
+use rhai::{EvalAltResult, FnPtr, ImmutableString, Map, Position};
 use std::time::{Duration, Instant};
 
 /// How long `sleep` may overlook a Ctrl-C.
@@ -96,7 +96,8 @@ pub mod functions {
         let lacking = lacking.saturating_sub(text.chars().count());
         let largest = context.engine().max_string_size();
         if lacking > largest {
-            return Err(format!("a string may have {largest} bytes, `length` is {length}").into());
+            let what = "Length of string".to_owned();
+            return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
         }
         text.make_mut()
             .extend(padding.chars().cycle().take(lacking));
