@@ -2,6 +2,7 @@
 
 mod again;
 mod resume;
+mod share;
 mod sweep;
 
 use crate::info::Info;
@@ -65,11 +66,11 @@ enum Command {
     /// Run a run or a recipe again, and say whether all its numbers are the same
     Replay(again::Replay),
     /// Make one file of a run, to share: its script, parameters and results, and which data it needs
-    Pack(again::Pack),
+    Pack(share::Pack),
     /// Say what a recipe reads, writes, takes and should give, without running it
-    Inspect(again::Inspect),
+    Inspect(share::Inspect),
     /// Compare the scripts, parameters, data, versions and results of two runs or recipes
-    Diff(again::Diff),
+    Diff(share::Diff),
     /// Write a page about runs: tables, figures, pictures, to open without a network
     Report(Report),
     /// Show what scripts can call: the topics, or what is known of a name
@@ -582,7 +583,7 @@ fn help_for_run(run: Run) -> i32 {
         .map(|run| run.render_help().to_string());
     match run.script {
         None => println!("{}", usage.unwrap_or_default()),
-        Some(recipe) if is_recipe(&recipe) => return again::describe(&recipe),
+        Some(recipe) if is_recipe(&recipe) => return share::describe(&recipe),
         Some(script) => match script::describe(&script) {
             Ok(text) => println!("{text}\n{}", usage.unwrap_or_default()),
             Err(report) => return failed(&report),

@@ -17,8 +17,16 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
     check_directory(&recorded, &folder)?;
     let then = called(&recorded, &folder)?;
     tell_allowed(&then.common);
+    let now_given: Vec<String> = now
+        .common
+        .set
+        .iter()
+        .map(|(_, value)| value.clone())
+        .collect();
+    let opens = recorded.opens.map(|then| [then, now_given].concat());
     let run = merged(then, now);
     Ok(Settings {
+        opens,
         resume: Some(folder),
         out: None,
         command_line: Some(command_line(&run)),

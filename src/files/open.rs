@@ -121,6 +121,18 @@ impl File {
         })
     }
 
+    /// BLAKE3 of the whole content, which is read in pieces.
+    ///
+    /// # Errors
+    /// `Invalid` with the path where it cannot be read.
+    pub fn hash(&self) -> Result<blake3::Hash> {
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update_reader(&self.file)
+            .map_err(|error| Error::io(&self.shown, &error))?;
+        Ok(hasher.finalize())
+    }
+
     /// To read parts of it.
     pub fn parts(&self) -> &std::fs::File {
         &self.file

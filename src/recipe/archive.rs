@@ -17,7 +17,7 @@ const ABOUT: &str = "recipe.json";
 const RESULTS: &str = "expected.json";
 const INPUTS: &str = "inputs.csv";
 /// Beneath it lies the script with what it imports and reads from its folder.
-pub(super) const SCRIPT: &str = "script";
+pub const SCRIPT: &str = "script";
 /// Beneath it lie files that are parameters, such as weights.
 pub(super) const FILES: &str = "files";
 
@@ -208,6 +208,26 @@ impl Recipe {
             write_whole(&place, content)?;
         }
         Ok(())
+    }
+
+    /// How many files of the data that is the parameter `name` are not at `path`, or have another
+    /// size, of how many, and the first of them; nothing where all are there.
+    pub fn other_files(&self, name: &str, path: &Path) -> Option<(usize, usize, PathBuf)> {
+        let wanted = self.about.wanted();
+        let (_, input) = wanted.iter().find(|(wanted, _)| *wanted == name)?;
+        let files = self.inputs.iter().filter(|it| it.input == input.path);
+        let places: Vec<(PathBuf, u64)> = files
+            .map(|it| match it.file.as_os_str().is_empty() {
+                true => (path.to_owned(), it.bytes),
+                false => (path.join(&it.file), it.bytes),
+            })
+            .collect();
+        let differs = |(place, bytes): &&(PathBuf, u64)| {
+            place.metadata().map_or(true, |there| there.len() != *bytes)
+        };
+        let others: Vec<_> = places.iter().filter(differs).collect();
+        let (first, _) = others.first()?;
+        Some((others.len(), places.len(), first.clone()))
     }
 
     /// A name for the folder that it is unpacked into: no two recipes have the same.

@@ -70,11 +70,7 @@ impl Results {
             }
         }
         for file in ledger::files(folder)? {
-            let mut hasher = blake3::Hasher::new();
-            let opened = folder.file(&file)?;
-            let read = hasher.update_reader(opened.parts());
-            read.map_err(|error| Error::io(opened.shown(), &error))?;
-            let hash = hasher.finalize().to_hex().to_string();
+            let hash = folder.file(&file)?.hash()?.to_hex().to_string();
             results.files.insert(file.display().to_string(), hash);
         }
         for output in &recorded.outputs {

@@ -4,7 +4,7 @@ use super::clock::utc;
 use super::inputs::{Input, Output};
 use super::machine::Machine;
 use super::sources::Source;
-use crate::files::write_whole;
+use crate::files::{File, write_whole};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,6 +29,8 @@ pub struct Manifest {
     /// The script first, then what it imports, as they were read.
     pub sources: Vec<Source>,
     pub command_line: Vec<String>,
+    /// The values of parameters that the script may read where they are paths, if not all.
+    pub opens: Option<Vec<String>>,
     /// The current folder, which paths are relative to.
     pub directory: Option<String>,
     /// The script's parameters with the values in force.
@@ -60,6 +62,10 @@ pub struct Recorded {
     #[serde(default)]
     pub directory: Option<String>,
     pub command_line: Vec<String>,
+    /// The values of parameters that a person gave, where others come from a recipe: only those may
+    /// be read where they are paths.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub opens: Option<Vec<String>>,
     pub parameters: Map<String, Value>,
     pub seed: u64,
     pub device: String,
@@ -134,6 +140,17 @@ impl Recorded {
         let text = text.map_err(|error| Error::invalid(error.to_string()))?;
         let before = text.strip_suffix("\n}").unwrap_or(&text);
         Ok(format!("{before}{HASH}{}", ending(before)))
+    }
+
+    /// Whether the script and what it imported are what they were when they were run.
+    pub fn has_its_sources(&self) -> bool {
+        // The library is a part of the program.
+        let files = self.sources.iter();
+        let mut files = files.filter(|(path, _)| Path::new(path).is_absolute());
+        files.all(|(path, hash)| {
+            let now = File::open(Path::new(path)).and_then(|it| it.hash());
+            now.is_ok_and(|now| now.to_hex().as_str() == hash)
+        })
     }
 
     /// Refuses a table that is not as the run left it. While a run goes on, the table may be newer

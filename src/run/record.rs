@@ -162,6 +162,7 @@ impl Record {
             sources: hashes,
             directory: manifest.directory,
             command_line: manifest.command_line,
+            opens: manifest.opens,
             parameters: manifest.parameters,
             seed: manifest.seed,
             device: manifest.device,
@@ -506,6 +507,7 @@ mod tests {
         let versions = [("rhobust", "0.1.0"), ("libtorch", "2.11.0")];
         Manifest {
             directory: None,
+            opens: None,
             sources: vec![source],
             command_line: vec!["rhobust".into(), "run".into(), "scripts/adv.rhai".into()],
             parameters: Map::from_iter([("eps".into(), 0.03.into()), ("data".into(), "s".into())]),

@@ -16,6 +16,7 @@ pub fn recorded() -> Recorded {
         command_line: ["rhobust", "run", "scripts/paper.rhai"]
             .map(Into::into)
             .into(),
+        opens: None,
         parameters: Map::from_iter([("eps".to_owned(), json!(0.03))]),
         seed: 0,
         device: "cpu".into(),

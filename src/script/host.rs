@@ -267,6 +267,7 @@ impl Host {
         let manifest = Manifest {
             sources: self.sources().iter().map(|it| copied(it)).collect(),
             command_line: settings.command_line.clone().unwrap_or_else(called),
+            opens: settings.opens.clone(),
             directory: std::env::current_dir()
                 .ok()
                 .map(|it| it.display().to_string()),

@@ -1,9 +1,10 @@
 //! That all runs of a sweep are of one script.
 
 use crate::Result;
+use crate::files::File;
 use crate::run::Recorded;
 use std::collections::BTreeMap;
-use std::fs;
+
 use std::path::Path;
 
 /// The hashes of a script and of what it imports, as they were first seen.
@@ -57,8 +58,6 @@ impl Texts {
 
 /// Empty for a file that cannot be read, which is none of any text.
 fn hash(path: &str) -> String {
-    let text = fs::read(path);
-    text.map_or(String::new(), |text| {
-        blake3::hash(&text).to_hex().to_string()
-    })
+    let hash = File::open(Path::new(path)).and_then(|it| it.hash());
+    hash.map_or(String::new(), |it| it.to_hex().to_string())
 }

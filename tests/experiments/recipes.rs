@@ -266,9 +266,11 @@ fn a_recipe_opens_nothing_by_itself() {
         1,
         &parts,
     );
-    // What a recipe says of itself is no leave to read.
-    let reads = r#"let p = params(#{ x: "" });
-        try { load_tensors(p.x); } catch (error) { print(error); }"#;
+    // What a recipe says of itself is no leave to read, now or when its run goes on.
+    let reads = r#"let p = params(#{ x: "", fails: false });
+        try { load_tensors(p.x); } catch (error) { print(error); }
+        save_tensors("kept.safetensors", #{ x: ones([1]) });
+        assert(!p.fails, "wanted");"#;
     place.write("reads.rhai", reads);
     let set = "x=secret/w.safetensors";
     let run = ["run", "reads.rhai", "--set", set, "--out", "runs/reads"];
@@ -285,6 +287,17 @@ fn a_recipe_opens_nothing_by_itself() {
     let parts = ["the script may not read this; start it with --allow-read secret"];
     place.says("away", &["run", "../reads.rhobust"], 0, &parts);
     place.says("away", &["replay", "../runs/reads"], 0, &parts);
+    let fails = [
+        "run",
+        "../reads.rhobust",
+        "--set",
+        "fails=true",
+        "--out",
+        "failed",
+    ];
+    place.says("away", &fails, 1, &parts);
+    let on = ["run", "--resume", "failed", "--set", "fails=false"];
+    place.says("away", &on, 0, &parts);
     place.write("broken.rhobust", "no zip");
     place.says(
         "",
