@@ -95,14 +95,16 @@ impl Gate {
     }
 
     /// What was in the files that were read since then, by their real paths. Those of which only
-    /// parts were read are read now, unless a stop was asked for. A file that is gone by now or has
-    /// another size is left out.
-    pub fn contents(&self) -> BTreeMap<PathBuf, Content> {
+    /// parts were read are read now where `in_full`, unless a stop is asked for. Left out is what is
+    /// gone by now, has another size or is larger than files that are read in full may be.
+    pub fn contents(&self, in_full: bool) -> BTreeMap<PathBuf, Content> {
+        /// In bytes.
+        const LARGEST: u64 = 4 << 30;
         let known = held(&self.0.log).contents().clone();
         let mut contents = BTreeMap::new();
         for (real, (bytes, hash)) in known {
-            let now = || (!interrupt::requested()).then(|| self.hash_now(&real, bytes));
-            let hash = hash.or_else(|| now().flatten());
+            let may = in_full && bytes <= LARGEST && !interrupt::requested();
+            let hash = hash.or_else(|| may.then(|| self.hash_now(&real, bytes)).flatten());
             contents.extend(hash.map(|hash| (real, Content { bytes, hash })));
         }
         contents

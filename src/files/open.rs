@@ -57,9 +57,6 @@ impl File {
         if is_special(&file, metadata.is_file()).map_err(failed)? {
             return Err(not_ordinary(&shown));
         }
-        if let Some(gate) = gate {
-            gate.opened(&real, metadata.len());
-        }
         Ok(File {
             file,
             bytes: metadata.len(),
@@ -105,6 +102,7 @@ impl File {
         let mut file = (&self.file).take(largest);
         file.read_to_end(&mut content)
             .map_err(|error| Error::io(&self.shown, &error))?;
+        self.relied_upon();
         if let Some(gate) = &self.gate {
             gate.read(&self.real, &content);
         }
@@ -135,7 +133,15 @@ impl File {
 
     /// To read parts of it.
     pub fn parts(&self) -> &std::fs::File {
+        self.relied_upon();
         &self.file
+    }
+
+    /// What is only opened, and refused, is not what somebody read.
+    fn relied_upon(&self) {
+        if let Some(gate) = &self.gate {
+            gate.opened(&self.real, self.bytes);
+        }
     }
 }
 

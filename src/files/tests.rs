@@ -281,3 +281,31 @@ fn a_person_who_is_asked_can_allow_it() {
     assert!(open("secret/a.txt").is_ok() && open("secret/data/a.txt").is_err());
     assert_eq!(gate.granted(), [(Right::Read, world.path("secret/a.txt"))]);
 }
+
+/// What is read in full is told with its hash; what is refused for its size is not read later.
+#[test]
+fn only_what_was_read_is_told() {
+    let world = World::new();
+    let huge = world.path("open/huge.txt");
+    std::fs::File::create(&huge)
+        .unwrap()
+        .set_len(1 << 42)
+        .unwrap();
+    world.gate.keep_contents();
+    let open = |name: &str| {
+        let path = world.path(name);
+        world.gate.file(&path, std::slice::from_ref(&path)).unwrap()
+    };
+    assert_eq!(open("open/a.txt").read(9).unwrap(), b"open");
+    assert!(open("open/huge.txt").read(9).is_err());
+    let told = world.gate.contents(true);
+    let told: Vec<_> = told
+        .iter()
+        .map(|(path, it)| (path.clone(), it.hash))
+        .collect();
+    assert_eq!(told, [(world.path("open/a.txt"), blake3::hash(b"open"))]);
+    // Of which only parts were read.
+    open("open/data/a.txt").parts();
+    assert_eq!(world.gate.contents(false).len(), 1);
+    assert_eq!(world.gate.contents(true).len(), 2);
+}

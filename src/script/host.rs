@@ -305,7 +305,7 @@ impl Host {
         let finished = ending == run::Ending::Finished;
         *held(&self.0.recording_in) = None;
         // What was computed counts, whatever becomes of the list of files.
-        let (inputs, outputs) = self.files_of_the_run(record.folder());
+        let (inputs, outputs) = self.files_of_the_run(record.folder(), finished);
         if let Err(error) = record.set_files(inputs, outputs)
             && finished
         {
@@ -321,9 +321,9 @@ impl Host {
     }
 
     /// What this run, whose folder is given, read besides its scripts, and what it wrote.
-    fn files_of_the_run(&self, folder: &Path) -> (run::Inputs, Vec<run::Output>) {
+    fn files_of_the_run(&self, folder: &Path, finished: bool) -> (run::Inputs, Vec<run::Output>) {
         let permissions = &self.0.permissions;
-        let (accesses, contents) = (permissions.accesses(), permissions.contents());
+        let (accesses, contents) = (permissions.accesses(), permissions.contents(finished));
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let mut own = BTreeSet::from([folder.clone()]);
         own.extend(self.sources().iter().filter_map(|it| it.path.clone()));

@@ -79,9 +79,9 @@ impl Permissions {
         self.gate.keep_contents();
     }
 
-    /// What was in the files that were read.
-    pub fn contents(&self) -> BTreeMap<PathBuf, Content> {
-        self.gate.contents()
+    /// What was in the files that were read, all of those of which only parts were where `in_full`.
+    pub fn contents(&self, in_full: bool) -> BTreeMap<PathBuf, Content> {
+        self.gate.contents(in_full)
     }
 
     /// What was read and written so far.
