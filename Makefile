@@ -30,7 +30,7 @@ demo: build
 
 # Tests run beside each other, so each computes with one thread.
 test: libtorch
-	OMP_NUM_THREADS=1 cargo test --locked
+	OMP_NUM_THREADS=1 cargo test --locked --no-fail-fast
 
 hostile: libtorch
 	RHOBUST_HOSTILE=1000 cargo test --release --locked --test hostile -- --nocapture

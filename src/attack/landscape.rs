@@ -315,9 +315,11 @@ mod tests {
             assert!(steepest > 0.0);
             for other in [&parts, &crowded] {
                 let (same, seen) = slope(other)?;
-                // Sums over other batches are taken in another order.
+                // Sums over other batches are taken in another order; near the clean images the
+                // slope of the divergence is a difference of probabilities that are nearly alike.
                 let apart = same.sub(&gradient)?.abs()?.amax()?.item()?;
-                assert!(apart < 1e-12 * steepest, "{objective:?}: {apart}");
+                let near = 1e-12 * steepest + 1e-15;
+                assert!(apart < near, "{objective:?}: {apart} of {steepest}");
                 assert!(seen.all_close(&logits, 0.0, 1e-12)?, "{objective:?}");
             }
         }

@@ -375,7 +375,7 @@ pub mod functions {
     /// let batch = test.batch(20);
     /// let attack = pgd(#{ eps: 0.1, steps: 5, stop: "broken" });
     /// let it = attack.outcome(model, batch.x, batch.y, batch, 8);
-    /// assert(it.logits.allclose(model.class_logits(it.x_adv, 10)));
+    /// assert(it.logits.allclose(model.class_logits(it.x_adv, 10), 1e-4, 1e-4));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn outcome(
