@@ -1,7 +1,10 @@
 # make build    target/release/rhobust
 # make demo     the paper's comparison on the built-in data set
 # make test     all tests
-# make hostile  a thousand scripts that want what is not theirs
+# make hostile  a thousand scripts that want what is not theirs, each function called CALLS (200)
+#               times with what it does not expect, DAMAGED (1000000) damaged pictures and as
+#               many weight files
+# make fuzz     feeds each reader of files and texts for FUZZED (1800) seconds
 # make check    formatting and lints
 # make bench    times the session, tensor operations, loading, attacks, training and evaluations
 #               beside Python
@@ -32,8 +35,29 @@ demo: build
 test: libtorch
 	OMP_NUM_THREADS=1 cargo test --locked --no-fail-fast
 
+CALLS ?= 200
+DAMAGED ?= 1000000
+
 hostile: libtorch
-	RHOBUST_HOSTILE=1000 cargo test --release --locked --test hostile -- --nocapture
+	RHOBUST_HOSTILE=1000 RHOBUST_CALLS=$(CALLS) RHOBUST_DAMAGED=$(DAMAGED) OMP_NUM_THREADS=1 \
+		cargo test --release --locked --test hostile -- --nocapture --test-threads 1
+
+# Needs a nightly toolchain and cargo-fuzz. What is found is kept beneath target/fuzz.
+# SANITIZER=address takes twice the time and sees what the decoder of JPEG, which is not all safe
+# Rust, might do.
+SANITIZER ?= none
+FUZZED ?= 1800
+FUZZ = cargo +nightly fuzz
+FUZZ_OPTIONS = --fuzz-dir tests/fuzz --sanitizer $(SANITIZER) --target-dir target/fuzz
+
+fuzz: build
+	$(PYTHON) tests/fuzz/seeds.py target/release/rhobust target/fuzz/seeds
+	$(FUZZ) build $(FUZZ_OPTIONS)
+	for target in $$($(FUZZ) list --fuzz-dir tests/fuzz); do \
+		mkdir -p target/fuzz/corpus/$$target && \
+		$(FUZZ) run $(FUZZ_OPTIONS) $$target target/fuzz/corpus/$$target target/fuzz/seeds/$$target \
+			-- -max_total_time=$(FUZZED) -rss_limit_mb=4096 -timeout=60 || exit 1; \
+	done
 
 check: libtorch
 	cargo fmt --check
@@ -81,4 +105,4 @@ clean:
 distclean: clean
 	rm -rf .libtorch .libtorch.partial .libtorch.lock
 
-.PHONY: build demo test hostile check bench kills faults libtorch tools clean distclean
+.PHONY: build demo test hostile fuzz check bench kills faults libtorch tools clean distclean

@@ -208,7 +208,7 @@ pub fn images_held(attack: &dyn Attack, at_once: usize, image_bytes: usize) -> u
         return at_once;
     }
     let fit = MOST_HELD / image_bytes.max(1);
-    (PASSES * at_once).min(fit).max(at_once)
+    at_once.saturating_mul(PASSES).min(fit).max(at_once)
 }
 
 /// Images that an attack holds, in passes, and their bytes; it keeps several tensors of that size.

@@ -64,9 +64,14 @@ impl ImageFile {
             return Ok(jpeg.size());
         }
         let size = match Kind::of(&self.bytes) {
-            Ok(Kind::Jpeg) => jpeg_decoder(&self.bytes).map(|it| {
+            Ok(Kind::Jpeg) => jpeg_decoder(&self.bytes).and_then(|it| {
                 let header = it.header();
-                (usize::from(header.width), usize::from(header.height))
+                let size = (usize::from(header.width), usize::from(header.height));
+                // A header may leave the height to be said later, which no encoder does.
+                match size {
+                    (0, _) | (_, 0) => Err(jpeg_error("its header says no size")),
+                    size => Ok(size),
+                }
             }),
             Ok(Kind::Png) => png_reader(&self.bytes).map(|it| {
                 let (width, height) = it.info().size();
@@ -99,7 +104,7 @@ impl ImageFile {
 ///
 /// # Errors
 /// `Invalid` when they are of another kind or damaged.
-pub(super) fn decode(bytes: &[u8]) -> Result<Image> {
+pub fn decode(bytes: &[u8]) -> Result<Image> {
     match Kind::of(bytes)? {
         Kind::Jpeg => decode_jpeg(bytes),
         Kind::Png => decode_png(bytes),
@@ -362,6 +367,20 @@ mod tests {
         let mut bytes = std::fs::read(stored("420.jpg")).unwrap();
         let frame = bytes.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
         bytes[frame + 5..frame + 9].copy_from_slice(&[0xff; 4]);
+        assert!(decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_header_without_a_height_is_refused() {
+        let mut bytes = std::fs::read(stored("420.jpg")).unwrap();
+        let frame = bytes.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
+        bytes[frame + 5..frame + 7].fill(0);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flat.jpg");
+        std::fs::write(&path, &bytes).unwrap();
+        let opened = ImageFile::read(File::open(&path).unwrap()).unwrap();
+        let error = opened.size().unwrap_err().to_string();
+        assert!(error.contains("truncated or damaged"), "{error}");
         assert!(decode(&bytes).is_err());
     }
 

@@ -32,7 +32,7 @@ pub use corrupted::{Condition, Corrupting, severity};
 pub use corruption::{
     Corruption, Frost, FrostSource, MAX_SEVERITY, Variant, corrupt, corruption_generator,
 };
-pub use decode::read_image;
+pub use decode::{decode as decode_image, read_image};
 pub use image::{Image, png, write_png};
 pub use resize::Interpolation;
 pub use shapes::NAME as SHAPES;

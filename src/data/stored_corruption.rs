@@ -15,7 +15,7 @@ use super::split::Source;
 use crate::files::{self, Folder, Kind, Stamp};
 use crate::{Error, Result};
 use std::collections::HashMap;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -229,14 +229,33 @@ fn read_rows(file: &files::File, each: &[usize], n: usize, part: usize) -> Resul
 fn read_header(file: &files::File) -> std::io::Result<npyz::NpyHeader> {
     /// In bytes; those of published arrays have 128.
     const LONGEST: u64 = 1 << 16;
+    /// An array of numbers has two: `{'descr': '|u1', 'fortran_order': False, 'shape': (5, 3), }`.
+    const MOST_BRACKETS: usize = 4;
     let mut content = file.parts();
     let mut beginning = Vec::new();
     content.take(LONGEST).read_to_end(&mut beginning)?;
+    // Its reader's time doubles with every bracket within another.
+    let brackets = text(&beginning).filter(|it| b"{[(".contains(it)).count();
+    if brackets > MOST_BRACKETS {
+        let error = format!("its header has {brackets} brackets");
+        return Err(std::io::Error::new(ErrorKind::InvalidData, error));
+    }
     let mut rest = beginning.as_slice();
     let header = npyz::NpyHeader::from_reader(&mut rest)?;
     let length = beginning.len() - rest.len();
     content.seek(SeekFrom::Start(length as u64))?;
     Ok(header)
+}
+
+/// The text of a header of NumPy at the beginning of a file, behind its mark, its version and its
+/// length: two bytes in version 1, four in those after it.
+fn text(beginning: &[u8]) -> impl Iterator<Item = &u8> {
+    let (length, start) = match beginning {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => (u16::from_le_bytes([*a, *b]).into(), 10),
+        [_, _, _, _, _, _, _, _, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]), 12),
+        _ => (0, 0),
+    };
+    beginning.iter().skip(start).take(length as usize)
 }
 
 struct Rows {
@@ -389,6 +408,8 @@ mod tests {
         assert!(refused().contains("must hold bytes"));
         npy(&fog, "|u1", &[10, 5, 6, 3], &bytes[..each]);
         assert!(refused().starts_with(&fog.display().to_string()));
+        npy(&fog, &"{".repeat(60), &[10, 5, 6, 3], &bytes);
+        assert!(refused().contains("its header has 62 brackets"));
         fs::write(&fog, "no array").unwrap();
         assert!(refused().contains("no array of NumPy"));
     }

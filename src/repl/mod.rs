@@ -13,11 +13,14 @@ mod session;
 mod snapshot;
 mod who;
 
+pub use complete::complete;
+pub use scan::{is_unfinished, scan};
+pub use session::{Outcome, Session};
+
 use crate::script::{Settings, thread};
 use crate::torch;
 use commands::Reply;
 use editor::Lines;
-use session::{Outcome, Session};
 use std::cell::RefCell;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;

@@ -52,7 +52,7 @@ pub use engine::{MAX_SOURCE, engine, name_closures_alike};
 pub use estimate::estimate;
 pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, Left, describe, meanings, run};
-pub use params::Params;
+pub use params::{Params, parse as parse_parameter};
 pub use permissions::new_run_folder;
 pub use resolver::stdlib;
 pub use sources::{Place, Source};

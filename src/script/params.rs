@@ -72,7 +72,11 @@ pub(super) fn unknown(option: &str, key: &str, valid: &[&str]) -> String {
 }
 
 /// The value that `text` means, which an `option` such as `--set` gives, by the parameter's default.
-pub(super) fn parse(option: &str, key: &str, text: &str, default: &Dynamic) -> Result<Dynamic> {
+///
+/// # Errors
+/// `Invalid` with the option, the parameter and what it must be, for a text that is nothing of the
+/// default's type.
+pub fn parse(option: &str, key: &str, text: &str, default: &Dynamic) -> Result<Dynamic> {
     let refuse = |wanted: &str| -> Result<Dynamic> {
         bail!("{option} {key}={text}: `{key}` must be {wanted}, as its default {default} is")
     };

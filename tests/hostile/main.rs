@@ -1,17 +1,20 @@
 //! A thousand hostile scripts, written and generated: none gets through, and each ends with a
-//! named error within its limits.
+//! named error within its limits. So does each function, whatever it is called with, and each
+//! reader, whatever it is given.
 //!
 //! `cargo test` runs some of each kind; `make hostile` all, and prints a table.
 
 mod bombs;
+mod calls;
+mod damage;
 mod paths;
 mod random;
 mod world;
 
 use random::Random;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use world::{Outcome, World};
 
@@ -19,6 +22,12 @@ use world::{Outcome, World};
 const ALL: usize = 1000;
 /// In the suite.
 const SOME: usize = 50;
+
+/// For tests that work in this process: one that asks the process to stop would stop the others.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A script and how the program is called.
 struct Attempt {
