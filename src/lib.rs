@@ -8,6 +8,7 @@
 mod error;
 pub mod interrupt;
 pub mod notice;
+pub mod panics;
 pub mod seed;
 
 pub mod files;

@@ -1,6 +1,6 @@
 //! Running again: a run, or a recipe.
 
-use super::{Common, FAILED, Run, failed, finish, resume, say};
+use super::{Checkpoints, Common, FAILED, Run, failed, finish, resume, say};
 use crate::recipe::{
     Comparison, Made, Origin, Packing, Recipe, SCRIPT, Verdict, differences, is_recipe, pack,
 };
@@ -22,9 +22,8 @@ pub(super) struct Replay {
     #[command(flatten)]
     common: Common,
 
-    /// Data that the run reads, by the name of its parameter
-    #[arg(long, value_name = "NAME=PATH", value_parser = super::key_and_value)]
-    data: Vec<(String, String)>,
+    #[command(flatten)]
+    checkpoints: Checkpoints,
 
     /// How far a number may be from the expected one, times that one where it is larger than 1
     /// [default: what the recipe says, else 0]
@@ -66,7 +65,7 @@ impl Again {
 
 impl Replay {
     pub fn run(self) -> i32 {
-        let now = Run::of(self.common, self.data, self.out);
+        let now = Run::of(self.common, self.checkpoints, self.out);
         let again = match is_recipe(&self.run) {
             true => of_recipe(&self.run, now),
             false => of_run(&self.run, now),
@@ -74,7 +73,7 @@ impl Replay {
         match again {
             Ok(again) => {
                 let tolerance = self.tolerance.unwrap_or(again.tolerance);
-                make_again(Again { tolerance, ..again }, true)
+                make_again(&self.run, Again { tolerance, ..again }, true)
             }
             Err(error) => failed(&format!("error: {error}\n")),
         }
@@ -87,12 +86,13 @@ pub(super) fn run_recipe(path: &Path, now: Run) -> i32 {
     let comparable = now.common.set.is_empty() && now.common.seed.is_none();
     match of_recipe(path, now) {
         Err(error) => failed(&format!("error: {error}\n")),
-        Ok(again) if comparable => make_again(again, false),
+        Ok(again) if comparable => make_again(path, again, false),
         Ok(again) => finish(script::run(again.parts().0)),
     }
 }
 
-fn make_again(mut again: Again, other_results_fail: bool) -> i32 {
+/// Runs it and compares it with `original`, a run or a recipe.
+fn make_again(original: &Path, mut again: Again, other_results_fail: bool) -> i32 {
     let folder = match again.run.out.take() {
         Some(out) => Ok(out),
         None => script::new_run_folder(again.run.script.as_deref()),
@@ -108,7 +108,16 @@ fn make_again(mut again: Again, other_results_fail: bool) -> i32 {
         other => {
             // Of a run that did not begin nothing is left: only an empty folder can be removed.
             let _ = std::fs::remove_dir(&folder);
-            return finish(other);
+            let can_go_on = other.can_go_on();
+            let code = finish(other);
+            if can_go_on {
+                eprintln!(
+                    "and then, to compare: rhobust diff {} {}",
+                    original.display(),
+                    folder.display()
+                );
+            }
+            return code;
         }
     }
     match compare(&made, &folder, tolerance) {
@@ -163,8 +172,8 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
     let is_here = recorded.directory.as_deref().map(Path::new) == Some(&here);
     if !is_here {
         let is_given = |name: &str| {
-            let given = now.data.iter().chain(&now.common.set);
-            given.into_iter().any(|(it, _)| it == name)
+            let given = now.common.values();
+            given.iter().any(|(it, _)| it == name)
         };
         let lacking: Vec<String> = made
             .of
@@ -180,7 +189,6 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
         );
     }
     let mut opens = (!is_here).then(|| opened(&now, &[]));
-    now.common.set.append(&mut now.data);
     let out = now.out.take();
     let mut run = resume::merged(then, now);
     // Sums are added up in another order by another number of threads.
@@ -225,8 +233,9 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
 fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
     let recipe = Recipe::read(path)?;
     let about = &recipe.about;
-    let Run { common, data, .. } = &now;
-    let is_given = |name: &str| data.iter().chain(&common.set).any(|(it, _)| it == name);
+    let (common, values) = (&now.common, now.common.values());
+    let data = &common.data;
+    let is_given = |name: &str| values.iter().any(|(it, _)| it == name);
     let lacking: Vec<String> = about
         .wanted()
         .into_iter()
@@ -283,8 +292,7 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
     opens.push(folder.join(SCRIPT).display().to_string());
     let mut set = about.set.clone();
     set.extend(inside);
-    now.common.set.append(&mut now.data);
-    set.retain(|(name, _)| now.common.set.iter().all(|(other, _)| other != name));
+    set.retain(|(name, _)| values.iter().all(|(other, _)| other != name));
     now.common.set.splice(0..0, set);
     now.common.seed = now.common.seed.or(about.given_seed);
     // Sums are added up in another order by another number of threads.
@@ -311,8 +319,9 @@ fn is_beneath(place: &Path, allowed: &Path) -> bool {
 
 /// The values that a person gave now, and those of files that are unpacked.
 fn opened(now: &Run, inside: &[(String, String)]) -> Vec<String> {
-    let given = now.data.iter().chain(&now.common.set).chain(inside);
-    given.map(|(_, value)| value.clone()).collect()
+    let given = now.common.values().into_iter();
+    let all = given.chain(inside.iter().cloned());
+    all.map(|(_, value)| value).collect()
 }
 
 /// Prints what may come from somebody else: without what moves the cursor or hides a line.

@@ -9,12 +9,13 @@ use crate::info::Info;
 use crate::limits::{self, Limits};
 use crate::recipe::is_recipe;
 use crate::report;
-use crate::run::loops::{Every, Policy};
+use crate::run::loops::{Every, Policy, Saving};
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
 use crate::torch::cuda;
 use crate::{Error, interrupt, repl, torch};
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -119,10 +120,6 @@ struct Run {
     #[command(flatten)]
     common: Common,
 
-    /// Data that the script or recipe reads, by the name of its parameter
-    #[arg(long, value_name = "NAME=PATH", value_parser = key_and_value)]
-    data: Vec<(String, String)>,
-
     /// The folder for the results, new or empty [default: runs/SCRIPT-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -132,14 +129,8 @@ struct Run {
     #[arg(long, value_name = "RUN", conflicts_with_all = ["script", "out"])]
     resume: Option<PathBuf>,
 
-    /// How often a loop writes a checkpoint: a number of steps, a time such as 30s, 10m or 2h, or
-    /// never [default: 10m]
-    #[arg(long, value_name = "STEPS_OR_TIME", value_parser = every)]
-    checkpoint_every: Option<Every>,
-
-    /// So many of the last checkpoints of each loop stay [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    keep_checkpoints: Option<u64>,
+    #[command(flatten)]
+    checkpoints: Checkpoints,
 
     /// With --resume: use checkpoints although --set has changed what they belong to, for example
     /// a lower learning rate after a training diverged; the record notes it
@@ -162,6 +153,10 @@ struct Common {
     /// Give a parameter of the script another value than its default
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
+
+    /// Data that the script or recipe reads, by the name of its parameter
+    #[arg(long, value_name = "NAME=PATH", value_parser = key_and_value)]
+    data: Vec<(String, String)>,
 
     /// Where to compute: auto, cpu, cuda, cuda:1
     #[arg(long)]
@@ -190,6 +185,37 @@ struct Common {
 
     #[command(flatten)]
     bounds: Bounds,
+}
+
+/// What loops keep, to go on from.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
+struct Checkpoints {
+    /// How often a loop writes a checkpoint: a number of steps, a time such as 30s, 10m or 2h, or
+    /// never [default: 10m]
+    #[arg(long, value_name = "STEPS_OR_TIME", value_parser = every)]
+    checkpoint_every: Option<Every>,
+
+    /// So many of the last checkpoints of each loop stay [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_checkpoints: Option<u64>,
+}
+
+impl From<Saving> for Checkpoints {
+    fn from(saving: Saving) -> Self {
+        Checkpoints {
+            checkpoint_every: saving.every,
+            keep_checkpoints: saving.keep,
+        }
+    }
+}
+
+impl Checkpoints {
+    fn saving(self) -> Saving {
+        Saving {
+            every: self.checkpoint_every,
+            keep: self.keep_checkpoints,
+        }
+    }
 }
 
 /// What a script may take. It ends there as at a Ctrl-C: what was computed is kept.
@@ -236,6 +262,7 @@ impl Bounds {
     rhobust repl scripts/adv.rhai --set epochs=1 --seed 1")]
 struct Repl {
     /// A script to run first
+    #[arg(value_parser = script_path())]
     script: Option<PathBuf>,
 
     #[command(flatten)]
@@ -249,6 +276,7 @@ struct Repl {
     rhobust estimate scripts/adv.rhai --json | jq .total.seconds")]
 struct Estimate {
     /// The script, a .rhai file
+    #[arg(value_parser = script_path())]
     script: PathBuf,
 
     #[command(flatten)]
@@ -266,6 +294,7 @@ struct Estimate {
 #[derive(Args)]
 struct Check {
     /// The script, a .rhai file
+    #[arg(value_parser = script_path())]
     script: PathBuf,
 
     /// Print a JSON array of {file, line, column, end_column, severity, message, code}
@@ -283,6 +312,7 @@ struct Check {
     rhobust test tests/stdlib --filter schedule")]
 struct Test {
     /// A .rhai file, or a folder with such files
+    #[arg(value_parser = script_path())]
     path: PathBuf,
 
     /// Run only tests with this in their file's path or their name
@@ -499,60 +529,55 @@ impl Run {
     }
 
     /// One that has nothing else set.
-    fn of(common: Common, data: Vec<(String, String)>, out: Option<PathBuf>) -> Self {
+    fn of(common: Common, checkpoints: Checkpoints, out: Option<PathBuf>) -> Self {
         Run {
             script: None,
             common,
-            data,
+            checkpoints,
             out,
             resume: None,
-            checkpoint_every: None,
-            keep_checkpoints: None,
             accept_changes: false,
             profile: false,
             help: false,
         }
     }
 
-    fn settings(mut self) -> crate::Result<Settings> {
+    fn settings(self) -> crate::Result<Settings> {
         ensure!(
             self.resume.is_some() || !self.accept_changes,
             "--accept-changes is for a run that goes on: it needs --resume"
         );
-        // For a script that is one way to give a parameter.
-        self.common.set.append(&mut self.data);
         match self.resume.clone() {
             Some(folder) => resume::settings(self, folder),
             None => Ok(self.plain_settings()),
         }
     }
 
-    /// As they would be without `resume` and `data`.
+    /// As they would be without `resume`.
     fn plain_settings(self) -> Settings {
         Settings {
-            checkpoints: self.checkpoints(),
+            checkpoints: Policy {
+                changed: self.accept_changes,
+                ..self.checkpoints.saving().into()
+            },
             out: self.out,
             profile: self.profile,
             ..self.common.settings(self.script)
         }
     }
-
-    fn checkpoints(&self) -> Policy {
-        let usual = Policy::default();
-        Policy {
-            every: self.checkpoint_every.unwrap_or(usual.every),
-            keep: self.keep_checkpoints.map_or(usual.keep, |n| n as usize),
-            changed: self.accept_changes,
-        }
-    }
 }
 
 impl Common {
+    /// All values of parameters: for a script, data is one of them.
+    fn values(&self) -> Vec<(String, String)> {
+        [self.set.as_slice(), &self.data].concat()
+    }
+
     fn settings(self, script: Option<PathBuf>) -> Settings {
         Settings {
             script,
             interactive: false,
-            set: self.set,
+            set: self.values(),
             opens: None,
             seed: self.seed,
             device: self.device,
@@ -625,6 +650,18 @@ fn failed(report: &str) -> i32 {
 
 fn cuda_mode(text: &str) -> Result<cuda::Mode, String> {
     text.parse().map_err(|error: Error| error.to_string())
+}
+
+/// A script where a recipe will not do.
+fn script_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match is_recipe(&path) {
+        false => Ok(path),
+        true => Err(format!(
+            "this is a recipe: `rhobust run` and `rhobust replay` run it, `rhobust inspect {} \
+             --extract DIR` gives its script",
+            path.display()
+        )),
+    })
 }
 
 fn every(text: &str) -> Result<Every, String> {

@@ -17,13 +17,10 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
     check_directory(&recorded, &folder)?;
     let then = called(&recorded, &folder)?;
     tell_allowed(&then.common);
-    let now_given: Vec<String> = now
-        .common
-        .set
-        .iter()
-        .map(|(_, value)| value.clone())
-        .collect();
-    let opens = recorded.opens.map(|then| [then, now_given].concat());
+    let given = now.common.values().into_iter().map(|(_, value)| value);
+    let opens = recorded
+        .opens
+        .map(|then| then.into_iter().chain(given).collect());
     let run = merged(then, now);
     Ok(Settings {
         opens,
@@ -41,7 +38,8 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
 pub(super) fn called(recorded: &Recorded, folder: &Path) -> Result<Run> {
     match Cli::try_parse_from(&recorded.command_line).map(|it| it.command) {
         Ok(Command::Run(mut then)) => {
-            then.common.set.append(&mut then.data);
+            then.common.set = then.common.values();
+            then.common.data.clear();
             Ok(then)
         }
         _ => bail!(
@@ -84,8 +82,11 @@ fn check_directory(recorded: &Recorded, folder: &Path) -> Result<()> {
 pub(super) fn merged(then: Run, now: Run) -> Run {
     Run {
         common: merged_common(then.common, now.common),
-        checkpoint_every: now.checkpoint_every.or(then.checkpoint_every),
-        keep_checkpoints: now.keep_checkpoints.or(then.keep_checkpoints),
+        checkpoints: now
+            .checkpoints
+            .saving()
+            .or(then.checkpoints.saving())
+            .into(),
         accept_changes: now.accept_changes,
         profile: now.profile,
         ..then
@@ -93,11 +94,18 @@ pub(super) fn merged(then: Run, now: Run) -> Run {
 }
 
 fn merged_common(mut then: Common, now: Common) -> Common {
-    let again = |key: &String| now.set.iter().any(|(other, _)| other == key);
+    let values = now.values();
+    let again = |key: &String| values.iter().any(|(other, _)| other == key);
     then.set.retain(|(key, _)| !again(key));
-    then.set.extend(now.set);
-    then.allow_read.extend(now.allow_read);
-    then.allow_write.extend(now.allow_write);
+    then.set.extend(values);
+    for (then, now) in [
+        (&mut then.allow_read, now.allow_read),
+        (&mut then.allow_write, now.allow_write),
+    ] {
+        let new = now.into_iter().filter(|it| !then.contains(it));
+        let new: Vec<_> = new.collect();
+        then.extend(new);
+    }
     Common {
         device: now.device.or(then.device),
         seed: now.seed.or(then.seed),
@@ -118,21 +126,13 @@ pub(super) fn command_line(run: &Run) -> Vec<String> {
     let mut words = vec!["rhobust".to_owned(), "run".to_owned()];
     words.extend(run.script.as_ref().map(|it| it.display().to_string()));
     let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-    for (key, value) in &common.set {
+    for (key, value) in common.values() {
         option("set", format!("{key}={value}"));
     }
     for (name, value) in [
         ("device", common.device.clone()),
         ("seed", common.seed.map(|it| it.to_string())),
         ("threads", common.threads.map(|it| it.to_string())),
-        (
-            "checkpoint-every",
-            run.checkpoint_every.map(|it| it.to_string()),
-        ),
-        (
-            "keep-checkpoints",
-            run.keep_checkpoints.map(|it| it.to_string()),
-        ),
     ] {
         if let Some(value) = value {
             option(name, value);
@@ -150,6 +150,7 @@ pub(super) fn command_line(run: &Run) -> Vec<String> {
         }
     }
     words.extend(common.bounds.limits().words());
+    words.extend(run.checkpoints.saving().words());
     words
 }
 

@@ -103,9 +103,13 @@ impl Pack {
             out.display()
         );
         write_whole(&out, &recipe.encode()?)?;
+        for place in recipe.places() {
+            eprintln!("note: whoever has the recipe can read this path in it: {place}");
+        }
         Ok(format!(
-            "{}\nto run it: {}",
+            "{} with\n  {}\nto run it: {}",
             out.display(),
+            recipe.holds().join("\n  "),
             recipe.command(&out)
         ))
     }

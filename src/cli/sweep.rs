@@ -1,6 +1,6 @@
 //! `rhobust sweep`: a script at every point of a grid of its parameters.
 
-use super::{Common, FAILED, INTERRUPTED, failed, say};
+use super::{Checkpoints, Common, FAILED, INTERRUPTED, failed, say};
 use crate::report;
 use crate::run::{Recorded, utc};
 use crate::script;
@@ -33,7 +33,7 @@ Examples:
 command without --dry-run then makes the table)")]
 pub(super) struct Sweep {
     /// The script, a .rhai file
-    #[arg(required_unless_present_any = ["resume", "table"])]
+    #[arg(required_unless_present_any = ["resume", "table"], value_parser = super::script_path())]
     script: Option<PathBuf>,
 
     /// A parameter and its values, for every combination with the others; 0..4 is 0, 1, 2, 3 as in
@@ -45,6 +45,9 @@ pub(super) struct Sweep {
 
     #[command(flatten)]
     common: Common,
+
+    #[command(flatten)]
+    checkpoints: Checkpoints,
 
     /// So many runs at once [default: one for each of --devices, else 1]; they share the cores
     /// unless --threads is given, and take turns on all GPUs unless it is said which
@@ -70,14 +73,14 @@ pub(super) struct Sweep {
     over: Vec<String>,
 
     /// Go on with a sweep: do what has not finished
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["script", "grid", "out", "set", "seed",
-        "cuda", "allow_read", "allow_write"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["script", "grid", "out", "set", "data",
+        "seed", "cuda"])]
     resume: Option<PathBuf>,
 
     /// Print the table of a sweep as far as it is, and run nothing
     #[arg(long, value_name = "DIR", conflicts_with_all = ["script", "grid", "out", "resume", "set",
-        "seed", "cuda", "allow_read", "allow_write", "device", "devices", "jobs", "threads",
-        "dry_run"])]
+        "data", "seed", "cuda", "allow_read", "allow_write", "device", "devices", "jobs", "threads",
+        "checkpoint_every", "keep_checkpoints", "dry_run"])]
     table: Option<PathBuf>,
 
     /// Print the commands that would be run, one a line as a shell takes them, and run nothing
@@ -177,6 +180,7 @@ fn begun(given: Sweep) -> Result<(PathBuf, Plan)> {
         bail!("no script was named");
     };
     let common = given.common;
+    let set = common.values();
     let here = std::env::current_dir().map_err(|error| Error::io(Path::new("."), &error))?;
     let in_grid = |name: &str| given.grid.iter().any(|axis| axis.name == name);
     let devices = match common.device {
@@ -192,8 +196,8 @@ fn begun(given: Sweep) -> Result<(PathBuf, Plan)> {
             "`{name}` is in the grid and given with {option}; leave one of them out"
         );
     }
-    if let Some((name, _)) = common.set.iter().find(|(name, _)| in_grid(name)) {
-        bail!("`{name}` is in the grid and given with --set; leave one of them out");
+    if let Some((name, _)) = set.iter().find(|(name, _)| in_grid(name)) {
+        bail!("`{name}` is in the grid and given with --set or --data; leave one of them out");
     }
     let over = match given.over.is_empty() && in_grid("seed") {
         true => vec!["seed".to_owned()],
@@ -201,12 +205,13 @@ fn begun(given: Sweep) -> Result<(PathBuf, Plan)> {
     };
     let folder = given.out.unwrap_or_else(|| new_folder(&script));
     let plan = Plan {
-        set: common.set,
+        set,
         seed: common.seed,
         cuda: common.cuda.iter().map(ToString::to_string).collect(),
         allow_read: common.allow_read,
         allow_write: common.allow_write,
         limits: common.bounds.limits(),
+        checkpoints: given.checkpoints.saving(),
         over,
         jobs: given.jobs.map_or(devices.len().max(1), |n| n as usize),
         devices,
@@ -229,12 +234,25 @@ fn resumed(given: Sweep, folder: &Path) -> Result<Plan> {
         folder.display(),
         plan.directory.display()
     );
-    for (option, paths) in [
-        ("--allow-read", &plan.allow_read),
-        ("--allow-write", &plan.allow_write),
+    for (option, paths, now) in [
+        (
+            "--allow-read",
+            &mut plan.allow_read,
+            given.common.allow_read,
+        ),
+        (
+            "--allow-write",
+            &mut plan.allow_write,
+            given.common.allow_write,
+        ),
     ] {
-        for path in paths {
+        for path in paths.iter() {
             eprintln!("as this sweep was started: {option} {}", path.display());
+        }
+        for path in now {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
         }
     }
     let devices = match given.common.device {
@@ -252,6 +270,7 @@ fn resumed(given: Sweep, folder: &Path) -> Result<Plan> {
         plan.threads = Some(threads as usize);
     }
     plan.limits = given.common.bounds.limits().or(plan.limits);
+    plan.checkpoints = given.checkpoints.saving().or(plan.checkpoints);
     if !given.over.is_empty() {
         plan.over = given.over;
     }

@@ -11,11 +11,11 @@ use super::image::Image;
 use super::jpeg_part::PartialJpeg;
 use super::part::{Part, Window};
 use crate::files::{File, LARGEST_IMAGE};
+use crate::panics::caught;
 use crate::{Error, Result};
 use libjpeg_turbo_rs::{ColorSpace, DecodeLimits, Decoder, PixelFormat};
 use png::{BitDepth, ColorType, Transformations};
 use std::io::Cursor;
-use std::panic::catch_unwind;
 
 /// Larger pictures are refused before memory is set aside for them: Pillow's own limit.
 pub(super) const MAX_PIXELS: usize = 89_478_485;
@@ -145,8 +145,8 @@ fn jpeg_decoder(bytes: &[u8]) -> Result<Decoder<'_>> {
 fn decode_jpeg(bytes: &[u8]) -> Result<Image> {
     check_end(bytes)?;
     // The decoder indexes planes that a damaged header leaves empty.
-    let decoded = catch_unwind(|| decode_whole_jpeg(bytes));
-    decoded.unwrap_or_else(|_| Err(jpeg_error("its header contradicts itself")))
+    let decoded = caught(|| decode_whole_jpeg(bytes));
+    decoded.unwrap_or_else(|| Err(jpeg_error("its header contradicts itself")))
 }
 
 fn decode_whole_jpeg(bytes: &[u8]) -> Result<Image> {

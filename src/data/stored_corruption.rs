@@ -13,6 +13,7 @@ use super::folder;
 use super::image::Image;
 use super::split::Source;
 use crate::files::{self, Folder, Kind, Stamp};
+use crate::panics::caught;
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -241,7 +242,9 @@ fn read_header(file: &files::File) -> std::io::Result<npyz::NpyHeader> {
         return Err(std::io::Error::new(ErrorKind::InvalidData, error));
     }
     let mut rest = beginning.as_slice();
-    let header = npyz::NpyHeader::from_reader(&mut rest)?;
+    // It panics at sizes whose product is too large a number.
+    let header = caught(|| npyz::NpyHeader::from_reader(&mut rest))
+        .ok_or_else(|| std::io::Error::new(ErrorKind::InvalidData, "its shape is too large"))??;
     let length = beginning.len() - rest.len();
     content.seek(SeekFrom::Start(length as u64))?;
     Ok(header)
@@ -410,6 +413,8 @@ mod tests {
         assert!(refused().starts_with(&fog.display().to_string()));
         npy(&fog, &"{".repeat(60), &[10, 5, 6, 3], &bytes);
         assert!(refused().contains("its header has 62 brackets"));
+        npy(&fog, "|u1", &[usize::MAX, 32, 32, 3], &bytes);
+        assert!(refused().starts_with(&fog.display().to_string()));
         fs::write(&fog, "no array").unwrap();
         assert!(refused().contains("no array of NumPy"));
     }

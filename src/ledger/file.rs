@@ -4,6 +4,7 @@
 use super::about::About;
 use super::columns::{COLUMNS, Field, schema};
 use super::rows::Row;
+use crate::panics::caught;
 use crate::{Error, Result};
 use parquet::basic::Compression;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -13,7 +14,6 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The description's name in the file's metadata.
@@ -113,8 +113,8 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<(About, Vec<Row>)> {
         bail!("this is no ledger, or a damaged one");
     };
     // The hash keeps accidents from the reader of Parquet. Whoever means harm can compute it, too.
-    let read = catch_unwind(AssertUnwindSafe(|| contents(bytes)));
-    read.unwrap_or_else(|_| bail!("this is no ledger: its parts do not fit together"))
+    let read = caught(|| contents(bytes));
+    read.unwrap_or_else(|| bail!("this is no ledger: its parts do not fit together"))
 }
 
 fn contents(bytes: Vec<u8>) -> Result<(About, Vec<Row>)> {

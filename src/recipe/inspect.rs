@@ -24,6 +24,25 @@ impl Recipe {
         String::from_utf8_lossy(text).into_owned()
     }
 
+    /// Its files, with their sizes.
+    pub fn holds(&self) -> Vec<String> {
+        let files = self.files.iter();
+        let files = files
+            .map(|(path, it)| format!("{} ({})", path.display(), binary_size(it.len() as u64)));
+        files.collect()
+    }
+
+    /// Parameters whose values are places on the machine where the run was made, as far as they are
+    /// no data: those are in the recipe as they were given.
+    pub fn places(&self) -> Vec<String> {
+        let values = self.about.parameters.iter();
+        let places = values.filter_map(|(name, value)| {
+            let path = value.as_str().filter(|it| Path::new(it).is_absolute())?;
+            Some(format!("{name} = {path}"))
+        });
+        places.collect()
+    }
+
     /// How it is run, with what has to be given.
     pub fn command(&self, path: &Path) -> String {
         let mut words = vec!["rhobust".into(), "run".into(), path.display().to_string()];
@@ -119,11 +138,7 @@ impl fmt::Display for Recipe {
                 .filter(|it| !it.is_empty())
                 .collect(),
         )?;
-        let files = self
-            .files
-            .iter()
-            .map(|(path, it)| format!("{} ({})", path.display(), binary_size(it.len() as u64)));
-        section("holds", files.collect())?;
+        section("holds", self.holds())?;
         let mut reads: Vec<String> = about
             .data
             .iter()
@@ -257,6 +272,11 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+        let mut elsewhere = crate::recipe::pack::made_up();
+        assert_eq!(elsewhere.places(), [""; 0]);
+        let parameters = &mut elsewhere.about.parameters;
+        parameters.insert("log".into(), "/home/me/log".into());
+        assert_eq!(elsewhere.places(), ["log = /home/me/log"]);
         let command = recipe.command(Path::new("a.rhobust"));
         assert_eq!(command, "rhobust run a.rhobust --data data=PATH");
     }

@@ -17,6 +17,16 @@ pub enum Ending {
     Failed(String),
 }
 
+impl Ending {
+    /// Whether `rhobust run --resume` can bring it to its end.
+    pub fn can_go_on(&self) -> bool {
+        match self {
+            Ending::Interrupted(left) | Ending::Limited(_, left) => left.resumable.is_some(),
+            Ending::Finished | Ending::Failed(_) => false,
+        }
+    }
+}
+
 /// What a run that was stopped leaves behind.
 #[derive(Default)]
 pub struct Left {

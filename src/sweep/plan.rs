@@ -3,6 +3,7 @@
 use super::grid::{Axis, Point, points};
 use crate::files::{plain_name, write_whole};
 use crate::limits::Limits;
+use crate::run::loops::Saving;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -32,6 +33,9 @@ pub struct Plan {
     /// Of each run.
     #[serde(default)]
     pub limits: Limits,
+    /// Of each run.
+    #[serde(default)]
+    pub checkpoints: Saving,
     /// The parameters that the table averages over.
     pub over: Vec<String>,
     /// So many runs at once.
@@ -63,6 +67,7 @@ impl Plan {
             allow_read: Vec::new(),
             allow_write: Vec::new(),
             limits: Limits::default(),
+            checkpoints: Saving::default(),
             over: Vec::new(),
             jobs: 1,
             devices: Vec::new(),
@@ -177,15 +182,8 @@ impl Plan {
         for mode in &self.cuda {
             option("cuda", mode.clone());
         }
-        for path in &self.allow_read {
-            option("allow-read", shown(path));
-        }
-        for path in &self.allow_write {
-            option("allow-write", shown(path));
-        }
         option("out", shown(&sweep.join(&run.name)));
-        words.extend(self.limits.words());
-        words.extend(self.threads());
+        words.extend(self.means());
         words
     }
 
@@ -193,7 +191,21 @@ impl Plan {
     pub fn go_on(&self, run: &Run, sweep: &Path) -> Vec<String> {
         let folder = shown(&sweep.join(&run.name));
         let mut words = vec!["run".to_owned(), "--resume".to_owned(), folder];
+        words.extend(self.means());
+        words
+    }
+
+    /// What a run may open and take, which can be another thing when it goes on.
+    fn means(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        for (option, paths) in [
+            ("--allow-read", &self.allow_read),
+            ("--allow-write", &self.allow_write),
+        ] {
+            words.extend(paths.iter().flat_map(|it| [option.to_owned(), shown(it)]));
+        }
         words.extend(self.limits.words());
+        words.extend(self.checkpoints.words());
         words.extend(self.threads());
         words
     }
@@ -263,6 +275,7 @@ pub fn lock(folder: &Path) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::loops::Every;
 
     fn plan(grid: &[&str]) -> Plan {
         let grid = grid.iter().map(|text| text.parse().unwrap()).collect();
@@ -273,6 +286,11 @@ mod tests {
                 memory: Some(1 << 20),
                 ..Limits::default()
             },
+            checkpoints: Saving {
+                every: Some(Every::Steps(5)),
+                keep: None,
+            },
+            allow_read: vec!["/data".into()],
             ..Plan::new("s.rhai".into(), "/home".into(), grid)
         }
     }
@@ -301,11 +319,13 @@ mod tests {
         assert_eq!(
             plan.start(&runs[1], Path::new("sweeps/x")).join(" "),
             "run s.rhai --set epochs=2 --set delta=0.1 --seed 1 \
-             --out sweeps/x/delta=0.1_seed=1 --max-memory 1048576 --threads 3"
+             --out sweeps/x/delta=0.1_seed=1 --allow-read /data --max-memory 1048576 \
+             --checkpoint-every 5 --threads 3"
         );
         assert_eq!(
             plan.go_on(&runs[0], Path::new("x")).join(" "),
-            "run --resume x/delta=0.1_seed=0 --max-memory 1048576 --threads 3"
+            "run --resume x/delta=0.1_seed=0 --allow-read /data --max-memory 1048576 \
+             --checkpoint-every 5 --threads 3"
         );
     }
 

@@ -161,7 +161,15 @@ fn a_recipe_gives_the_same_in_another_folder() {
     let parts = ["one.rhobust", "--data weights=PATH --data data=PATH"];
     place.says("", &["pack", "runs/one", "--out", "one.rhobust"], 0, &parts);
     let pack = ["pack", "runs/one", "--with-files", "--out", "all.rhobust"];
-    place.says("", &pack, 0, &["--data data=PATH"]);
+    // Before it is given away.
+    let parts = [
+        "  script/scripts/small.rhai (",
+        "  script/scripts/rates.safetensors (",
+        "  files/weights/weights.safetensors (",
+        "--data data=PATH",
+    ];
+    let told = place.says("", &pack, 0, &parts);
+    assert!(!told.contains("note:"), "{told}");
     place.says("", &pack, 1, &["there is such a file already"]);
     place.says(
         "",
@@ -240,6 +248,32 @@ fn a_recipe_gives_the_same_in_another_folder() {
         "results are different",
     ];
     place.says("away", &lost, 1, &parts);
+}
+
+#[test]
+fn a_replay_that_is_stopped_says_how_to_go_on() {
+    let place = Place::new();
+    place.run();
+    let stopped = [
+        "replay",
+        "runs/one",
+        "--checkpoint-every",
+        "1",
+        "--max-operations",
+        "300",
+        "--out",
+        "stopped",
+    ];
+    let parts = [
+        "--max-operations 300",
+        "to go on: rhobust run --resume",
+        "and then, to compare: rhobust diff runs/one stopped",
+    ];
+    place.says("", &stopped, 1, &parts);
+    let on = ["run", "--resume", "stopped", "--max-operations", "1000000"];
+    place.says("", &on, 0, &[]);
+    let parts = ["all results are identical"];
+    place.says("", &["diff", "runs/one", "stopped"], 0, &parts);
 }
 
 #[test]

@@ -385,6 +385,16 @@ fn what_is_no_sweep_is_refused_before_anything_runs() {
             "`n` is in the grid and given with --set",
         ),
         (
+            vec!["s.rhai", "--grid", "n=1", "--data", "n=1"],
+            1,
+            "`n` is in the grid and given with --set or --data",
+        ),
+        (
+            vec!["s.rhobust", "--grid", "n=1"],
+            2,
+            "this is a recipe: `rhobust run` and `rhobust replay` run it",
+        ),
+        (
             vec!["s.rhai", "--grid", "seed=1", "--seed", "1"],
             1,
             "`seed` is in the grid and given with --seed",

@@ -16,7 +16,7 @@ mod value;
 pub use about::About;
 pub use file::{Checkpoint, Entry};
 pub use kept::Kept;
-pub use policy::{Every, Policy};
+pub use policy::{Every, Policy, Saving};
 pub use position::Position;
 pub use registry::{Due, Loops};
 pub use value::Value;

@@ -1,12 +1,14 @@
 //! When checkpoints are taken, and how many stay.
 
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// How often a loop writes a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Every {
     Steps(u64),
     Seconds(u64),
@@ -32,6 +34,45 @@ impl Default for Policy {
     }
 }
 
+/// What somebody says of it; the rest is as usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saving {
+    pub every: Option<Every>,
+    pub keep: Option<u64>,
+}
+
+impl Saving {
+    /// This, and of what it leaves open what `other` says.
+    pub fn or(self, other: Saving) -> Saving {
+        Saving {
+            every: self.every.or(other.every),
+            keep: self.keep.or(other.keep),
+        }
+    }
+
+    /// The words of a command line that say it.
+    pub fn words(self) -> Vec<String> {
+        let options = [
+            ("--checkpoint-every", self.every.map(|it| it.to_string())),
+            ("--keep-checkpoints", self.keep.map(|it| it.to_string())),
+        ];
+        let given = options.into_iter();
+        let given = given.filter_map(|(name, value)| Some([name.to_owned(), value?]));
+        given.flatten().collect()
+    }
+}
+
+impl From<Saving> for Policy {
+    fn from(saving: Saving) -> Policy {
+        let usual = Policy::default();
+        Policy {
+            every: saving.every.unwrap_or(usual.every),
+            keep: saving.keep.map_or(usual.keep, |n| n as usize),
+            ..usual
+        }
+    }
+}
+
 impl Every {
     /// Whether one is due, so many steps and so long after the last one.
     pub(super) fn is_due(self, steps: u64, since: Duration) -> bool {
@@ -51,6 +92,20 @@ impl fmt::Display for Every {
             Every::Seconds(seconds) => write!(f, "{seconds}s"),
             Every::Never => f.write_str("never"),
         }
+    }
+}
+
+impl From<Every> for String {
+    fn from(every: Every) -> String {
+        every.to_string()
+    }
+}
+
+impl TryFrom<String> for Every {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Every> {
+        text.parse()
     }
 }
 
