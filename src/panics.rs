@@ -1,16 +1,17 @@
-//! Panics of readers that are not ours, in files that contradict themselves: errors to whoever
-//! calls them, and nothing on the screen.
+//! Panics of libraries at what they did not expect, such as files that contradict themselves: errors
+//! to whoever calls them, and nothing on the screen.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
+use std::thread;
 
 thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `work` gives; nothing where it panics.
-pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+/// What `work` gives, or what it panics with.
+pub fn caught<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let loud = take_hook();
@@ -23,7 +24,7 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     let before = EXPECTED.replace(true);
     let given = catch_unwind(AssertUnwindSafe(work));
     EXPECTED.set(before);
-    given.ok()
+    given
 }
 
 #[cfg(test)]
@@ -32,10 +33,10 @@ mod tests {
 
     #[test]
     fn a_panic_is_nothing_and_one_within_another_too() {
-        assert_eq!(caught(|| 7), Some(7));
+        assert_eq!(caught(|| 7).unwrap(), 7);
         let inner = || caught(|| panic!("inner")).unwrap_or(1);
-        assert_eq!(caught(inner), Some(1));
-        assert_eq!(caught(|| -> i32 { panic!("outer") }), None);
+        assert_eq!(caught(inner).unwrap(), 1);
+        assert!(caught(|| panic!("outer")).is_err());
         assert!(!EXPECTED.get());
     }
 }

@@ -749,6 +749,14 @@ fn refusals() {
                 "`mean` must hold 3 numbers for images [2, 3, 4, 4], got [1]",
             ),
             (
+                "ones([2, 3]).std(2)",
+                "`std`: dimension out of range (expected to be in range of [-2, 1], but got 2) (float32[2, 3])",
+            ),
+            (
+                "ones([2, 3]).variance(2)",
+                "`variance`: dimension out of range (expected to be in range of [-2, 1], but got 2) (float32[2, 3])",
+            ),
+            (
                 "dropout(zeros(1), 1.5)",
                 "`dropout`: `p` must lie in [0, 1], got 1.5",
             ),

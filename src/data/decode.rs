@@ -146,7 +146,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Image> {
     check_end(bytes)?;
     // The decoder indexes planes that a damaged header leaves empty.
     let decoded = caught(|| decode_whole_jpeg(bytes));
-    decoded.unwrap_or_else(|| Err(jpeg_error("its header contradicts itself")))
+    decoded.unwrap_or_else(|_| Err(jpeg_error("its header contradicts itself")))
 }
 
 fn decode_whole_jpeg(bytes: &[u8]) -> Result<Image> {

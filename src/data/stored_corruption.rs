@@ -244,7 +244,7 @@ fn read_header(file: &files::File) -> std::io::Result<npyz::NpyHeader> {
     let mut rest = beginning.as_slice();
     // It panics at sizes whose product is too large a number.
     let header = caught(|| npyz::NpyHeader::from_reader(&mut rest))
-        .ok_or_else(|| std::io::Error::new(ErrorKind::InvalidData, "its shape is too large"))??;
+        .map_err(|_| std::io::Error::new(ErrorKind::InvalidData, "its shape is too large"))??;
     let length = beginning.len() - rest.len();
     content.seek(SeekFrom::Start(length as u64))?;
     Ok(header)

@@ -114,7 +114,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<(About, Vec<Row>)> {
     };
     // The hash keeps accidents from the reader of Parquet. Whoever means harm can compute it, too.
     let read = caught(|| contents(bytes));
-    read.unwrap_or_else(|| bail!("this is no ledger: its parts do not fit together"))
+    read.unwrap_or_else(|_| bail!("this is no ledger: its parts do not fit together"))
 }
 
 fn contents(bytes: Vec<u8>) -> Result<(About, Vec<Row>)> {

@@ -4,7 +4,7 @@ use super::host::Host;
 use super::{RhaiResultOf, callback, options, params};
 use crate::{Error, interrupt};
 use rhai::plugin::*;
-use rhai::{EvalAltResult, FnPtr, ImmutableString, Map, Position};
+use rhai::{Array, EvalAltResult, FnPtr, ImmutableString, Map, Position};
 use std::time::{Duration, Instant};
 
 /// How long `sleep` may overlook a Ctrl-C.
@@ -12,6 +12,44 @@ const SLICE: Duration = Duration::from_millis(50);
 
 pub fn module() -> rhai::Module {
     rhai::exported_module!(functions)
+}
+
+/// What a value holds, with all that is in it.
+#[derive(Default)]
+struct Sizes {
+    elements: usize,
+    entries: usize,
+    letters: usize,
+}
+
+fn sizes(value: &Dynamic) -> Sizes {
+    let mut all = Sizes::default();
+    let mut add = |inner: &Dynamic| {
+        let inner = sizes(inner);
+        all.elements += inner.elements;
+        all.entries += inner.entries;
+        all.letters += inner.letters;
+    };
+    if let Ok(array) = value.as_array_ref() {
+        array.iter().for_each(&mut add);
+        all.elements += array.len();
+    } else if let Ok(map) = value.as_map_ref() {
+        map.values().for_each(&mut add);
+        all.entries += map.len();
+    } else if let Ok(blob) = value.as_blob_ref() {
+        all.elements += blob.len();
+    } else if let Ok(text) = value.as_immutable_string_ref() {
+        all.letters += text.len();
+    }
+    all
+}
+
+/// What Rhai says of values that grow too large.
+fn check_size(what: &str, size: usize, largest: usize) -> RhaiResultOf<()> {
+    match size <= largest {
+        true => Ok(()),
+        false => Err(EvalAltResult::ErrorDataTooLarge(what.to_owned(), Position::NONE).into()),
+    }
 }
 
 /// Parameters, options, seeds, assertions, units.
@@ -71,15 +109,19 @@ pub mod functions {
         Ok(options::merge(given, defaults)?)
     }
 
-    /// Lengthens a string with copies of another behind it, the last one cut where it is enough.
+    /// Lengthens a string with copies of another behind it, the last one cut where it is enough, or
+    /// an array with copies of an item.
     ///
-    /// - `length`: of the whole, in characters; a string that has as many stays as it is
-    /// - `padding`: not empty
+    /// - `length`: of the whole, in characters or items; what has as many stays as it is
+    /// - `padding`: a string that is not empty, or an item
     ///
     /// ```rhai
     /// let name = "eps";
     /// name.pad(6, ".-");
     /// assert(name == "eps.-.");
+    /// let sizes = [3];
+    /// sizes.pad(3, 1);
+    /// assert(sizes == [3, 1, 1]);
     /// ```
     #[rhai_fn(name = "pad", return_raw)]
     pub fn pad_text(
@@ -94,13 +136,29 @@ pub mod functions {
         }
         let lacking = usize::try_from(length).unwrap_or(0);
         let lacking = lacking.saturating_sub(text.chars().count());
-        let largest = context.engine().max_string_size();
-        if lacking > largest {
-            let what = "Length of string".to_owned();
-            return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
-        }
+        check_size("string", lacking, context.engine().max_string_size())?;
         text.make_mut()
             .extend(padding.chars().cycle().take(lacking));
+        Ok(())
+    }
+
+    #[rhai_fn(name = "pad", return_raw)]
+    pub fn pad_array(
+        context: NativeCallContext,
+        array: &mut Array,
+        length: i64,
+        padding: Dynamic,
+    ) -> RhaiResultOf<()> {
+        let length = usize::try_from(length).unwrap_or(0);
+        let lacking = length.saturating_sub(array.len());
+        // Rhai's own multiplies them without a look at whether that fits a number.
+        let engine = context.engine();
+        let each = sizes(&padding);
+        let all = |of_each: usize| of_each.saturating_mul(lacking);
+        check_size("array", all(each.elements + 1), engine.max_array_size())?;
+        check_size("map", all(each.entries), engine.max_map_size())?;
+        check_size("string", all(each.letters), engine.max_string_size())?;
+        array.resize(array.len() + lacking, padding);
         Ok(())
     }
 

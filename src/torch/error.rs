@@ -3,9 +3,9 @@
 use super::Tensor;
 use super::stop::STOPPED;
 use crate::limits::shown_size;
+use crate::panics::caught;
 use crate::{Error, memory};
 use std::ffi::CStr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::TchError;
 
 /// Before what a backward pass of our own says that lacked memory.
@@ -46,10 +46,10 @@ pub(super) fn failed(operation: &str, tensors: &[&Tensor], error: &TchError) -> 
 
 /// Runs an operation that is given numbers. tch looks for libtorch's error when it drops a number,
 /// before the operation does, and panics with it.
-pub(super) fn with_numbers(
-    operation: impl FnOnce() -> Result<tch::Tensor, TchError>,
-) -> Result<tch::Tensor, TchError> {
-    catch_unwind(AssertUnwindSafe(operation)).unwrap_or_else(|panic| {
+pub(super) fn with_numbers<T>(
+    operation: impl FnOnce() -> Result<T, TchError>,
+) -> Result<T, TchError> {
+    caught(operation).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map_or("", String::as_str);
         let text = said.split_once("Torch(\"").map_or(said, |(_, text)| text);
         // As it was before `{:?}`.

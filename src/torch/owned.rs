@@ -3,6 +3,7 @@
 //! which no derivative needs.
 
 use super::Tensor;
+use super::error::with_numbers;
 use super::node::raw;
 use crate::Result;
 use std::ffi::c_void;
@@ -71,13 +72,13 @@ impl Tensor {
     pub fn into_relu_gradient(self, out: &Tensor) -> Result<Tensor> {
         let in_place = |own: &mut tch::Tensor| {
             let own_entries = own.shallow_clone();
-            let done = out.0.f_threshold_backward_grad_input(own, &own_entries, 0);
-            done.map(drop)
+            let threshold = || out.0.f_threshold_backward_grad_input(own, &own_entries, 0);
+            with_numbers(threshold).map(drop)
         };
         match self.changed("relu", in_place)? {
             Ok(changed) => Ok(changed),
             Err(shared) => {
-                let apart = out.0.f_threshold_backward(&shared.0, 0);
+                let apart = with_numbers(|| out.0.f_threshold_backward(&shared.0, 0));
                 shared.result("relu", &[out], apart)
             }
         }

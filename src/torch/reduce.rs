@@ -83,28 +83,28 @@ impl Tensor {
     /// Variance over all entries, divided by n - `correction`.
     pub fn variance(&self, correction: i64) -> Result<Tensor> {
         self.check_float("variance")?;
-        let result = self.0.f_var_correction(None::<&[i64]>, correction, false);
+        let result = with_numbers(|| self.0.f_var_correction(None::<&[i64]>, correction, false));
         self.result("variance", &[], result)
     }
 
     /// Variance along some dimensions, divided by n - `correction`.
     pub fn variance_dims(&self, dims: &[i64], correction: i64, keepdim: bool) -> Result<Tensor> {
         self.check_float("variance")?;
-        let result = self.0.f_var_correction(dims, correction, keepdim);
+        let result = with_numbers(|| self.0.f_var_correction(dims, correction, keepdim));
         self.result("variance", &[], result)
     }
 
     /// Standard deviation over all entries, from the sum divided by n - `correction`.
     pub fn std(&self, correction: i64) -> Result<Tensor> {
         self.check_float("std")?;
-        let result = self.0.f_std_correction(None::<&[i64]>, correction, false);
+        let result = with_numbers(|| self.0.f_std_correction(None::<&[i64]>, correction, false));
         self.result("std", &[], result)
     }
 
     /// Standard deviation along some dimensions.
     pub fn std_dims(&self, dims: &[i64], correction: i64, keepdim: bool) -> Result<Tensor> {
         self.check_float("std")?;
-        let result = self.0.f_std_correction(dims, correction, keepdim);
+        let result = with_numbers(|| self.0.f_std_correction(dims, correction, keepdim));
         self.result("std", &[], result)
     }
 

@@ -257,15 +257,17 @@ fn a_replay_that_is_stopped_says_how_to_go_on() {
     let stopped = [
         "replay",
         "runs/one",
+        "--allow-read",
+        "lib",
         "--checkpoint-every",
         "1",
         "--max-operations",
-        "300",
+        "800",
         "--out",
         "stopped",
     ];
     let parts = [
-        "--max-operations 300",
+        "reached its limit of 800 steps",
         "to go on: rhobust run --resume",
         "and then, to compare: rhobust diff runs/one stopped",
     ];

@@ -6,7 +6,7 @@ use super::world::THROUGH;
 
 pub fn strings(random: &mut Random) -> Attempt {
     let n = 1 + random.below(9);
-    let script = match random.below(10) {
+    let script = match random.below(11) {
         0 => format!("let s = \"{}\"; loop {{ s += s; }}", "x".repeat(n)),
         1 => format!("let s = \"x\"; s.pad({}00000000, \"ab\");", n),
         2 => format!("let a = [{n}]; loop {{ a += a; }}"),
@@ -17,6 +17,7 @@ pub fn strings(random: &mut Random) -> Attempt {
             .into(),
         7 => "let a = [1]; loop { a = [a, a, a, a]; }".into(),
         8 => "let s = \"\"; let i = 0; loop { s = `${s}${s}${i}`; i += 1; }".into(),
+        9 => format!("let a = []; a.pad({n} << 60, [1, 2, 3]);"),
         _ => format!("let b = blob({n}000000000); let c = b + b; {THROUGH}"),
     };
     Attempt::new("huge strings, arrays and maps", script)

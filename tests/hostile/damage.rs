@@ -19,12 +19,13 @@ use std::time::Instant;
 const SOME: usize = 4000;
 
 type Read = Result<Vec<u8>, String>;
+type Reader<'a> = Box<dyn Fn(&[u8]) -> Read + 'a>;
 
 /// A kind of file, whole examples of it, and how one is read to bytes that tell it from others.
 struct Format<'a> {
     name: &'static str,
     whole: Vec<Vec<u8>>,
-    read: Box<dyn Fn(&[u8]) -> Read + 'a>,
+    read: Reader<'a>,
     /// What an error says of a file that ends too early.
     cut_short: &'static [&'static str],
     /// Whether no damage in one place may go unseen, because the file has a hash of what is in it.
