@@ -69,6 +69,7 @@ def from_a_run(folder):
     # The network's own weights, so that the run has an input.
     first = 'sequential([AvgPool2d(16), Flatten(), Linear(12, 10)]).save("w.safetensors");'
     (folder / "first.rhai").write_text(first)
+    (folder / "grid.rhai").write_text("params(#{ epochs: 3 });")
     for script, out in [("first.rhai", "first"), ("main.rhai", "run")]:
         options = ["--out", out, "--checkpoint-every", "1", "--device", "cpu"]
         rhobust(folder, "run", script, *options)
@@ -81,6 +82,9 @@ def from_a_run(folder):
     at = len(ledger) - 8 - length
     # Without its hash, which the target puts there.
     seed("ledger", "ledger", ledger[: at - 32] + ledger[at:])
+    grid = ["--grid", "epochs=1,2", "--grid", "seed=0..2"]
+    rhobust(folder, "sweep", "grid.rhai", *grid, "--out", "swept")
+    seed("sweep", "sweep.json", (folder / "swept" / "sweep.json").read_bytes())
     rhobust(folder, "pack", "run", "--out", "a.rhobust")
     recipe = folder / "a.rhobust"
     seed("recipe", "recipe", recipe.read_bytes())
@@ -97,14 +101,16 @@ def main():
     for picture in IMAGES.iterdir():
         if picture.suffix in (".jpg", ".png"):
             seed("image", picture.name, picture.read_bytes())
+    entry = '[{"key": KEY, "width": 2, "height": 2, "at": 0, "crc": 0}]'
+    seed("cache", "index", entry)
     seed("real_json", "three", "[[3, 4], [], [0]]")
     seed("npy", "images", b"\4" + npy("|u1", "(15, 32, 32, 3)", b""))
     seed("npy", "labels", b"\0" + npy("<i8", "(3,)", struct.pack("<3q", 3, 9, 0)))
     seed("cifar", "ten", b"\0\3" + bytes(3072))
     seed("cifar", "hundred", b"\1\0\7" + bytes(3072))
     seed("cifar", "names", b"\3" + "\n".join("abcdefghij").encode())
-    entry = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
-    seed("safetensors", "plain", weights({"a": entry}) + bytes(16))
+    tensor = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
+    seed("safetensors", "plain", weights({"a": tensor}) + bytes(16))
     for number, text in enumerate(INPUTS):
         seed("repl", str(number), text)
     for number, text in enumerate(VALUES):
