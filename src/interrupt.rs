@@ -73,6 +73,11 @@ pub fn stop_at(limit: String) {
     request();
 }
 
+/// A stop that was asked for comes into force, whatever is [`deferred`].
+pub fn insist() {
+    STOP.store(true, Ordering::SeqCst);
+}
+
 /// The limit that was reached, where that is why loops stop.
 pub fn limit() -> Option<String> {
     LIMIT.lock().unwrap_or_else(PoisonError::into_inner).clone()

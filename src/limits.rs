@@ -64,7 +64,8 @@ impl fmt::Display for Reached {
 /// How often the watch looks. Memory can be filled at some 10 GB/s.
 const PERIOD: Duration = Duration::from_millis(10);
 
-/// A native call returns within this time after a stop was asked for, or the program ends.
+/// A step that was begun may go on for this time after a stop was asked for. Then it is stopped, too;
+/// and if that takes as long again, the program ends.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// While it lives, the script is watched.
@@ -81,6 +82,7 @@ impl Watch {
         let work = move || {
             let began = Instant::now();
             let mut asked: Option<(Reached, Instant)> = None;
+            let mut insisted = false;
             while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
                 let Some((reached, at)) = &asked else {
                     if let Some(reached) = limits.reached(began) {
@@ -89,7 +91,11 @@ impl Watch {
                     }
                     continue;
                 };
-                if (!patient && at.elapsed() > GRACE) || is_far_beyond(reached) {
+                if at.elapsed() > GRACE && !insisted {
+                    interrupt::insist();
+                    insisted = true;
+                }
+                if (!patient && at.elapsed() > 2 * GRACE) || is_far_beyond(reached) {
                     tell(reached);
                     // SAFETY: nothing else of this process is to run; its threads are busy.
                     unsafe { libc::_exit(1) };

@@ -1,6 +1,7 @@
 //! How much memory there is, and how much of it this process has and may have.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -74,17 +75,32 @@ pub fn trim() {
 fn of_container() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
-    let own = own.unwrap_or_default().trim_start_matches('/');
-    let files = [
-        format!("/sys/fs/cgroup/{own}/memory.max"),
-        "/sys/fs/cgroup/memory.max".to_owned(),
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned(),
-    ];
+    let of_v1 = groups.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (kinds, path) = rest.split_once(':')?;
+        kinds.split(',').any(|it| it == "memory").then_some(path)
+    });
+    let mut files = limit_files("/sys/fs/cgroup", own, "memory.max");
+    files.extend(limit_files(
+        "/sys/fs/cgroup/memory",
+        of_v1,
+        "memory.limit_in_bytes",
+    ));
     let limits = files.iter().filter_map(|file| {
         let text = fs::read_to_string(file).ok()?;
         text.trim().parse().ok()
     });
     limits.min()
+}
+
+/// The files that limit the group `own` and all around it, up to the root: the limit of a Slurm job
+/// stands some groups above its processes.
+fn limit_files(root: &str, own: Option<&str>, name: &str) -> Vec<PathBuf> {
+    let own = Path::new(own.unwrap_or_default().trim_start_matches('/'));
+    let groups = own.ancestors();
+    groups
+        .map(|it| Path::new(root).join(it).join(name))
+        .collect()
 }
 
 /// The bytes that a line `name 123 kB` says.
@@ -97,6 +113,23 @@ fn kibibytes(text: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_around_ones_own_are_looked_at() {
+        let files = limit_files("/sys", Some("/job_7/step_0/user"), "memory.max");
+        let files: Vec<_> = files.iter().map(|it| it.to_string_lossy()).collect();
+        assert_eq!(
+            files,
+            [
+                "/sys/job_7/step_0/user/memory.max",
+                "/sys/job_7/step_0/memory.max",
+                "/sys/job_7/memory.max",
+                "/sys/memory.max"
+            ]
+        );
+        let files = limit_files("/sys", None, "memory.max");
+        assert_eq!(files, [Path::new("/sys/memory.max")]);
+    }
 
     #[test]
     fn what_linux_tells_is_read() {

@@ -1,11 +1,12 @@
 //! Running again: a run, or a recipe.
 
-use super::{Checkpoints, Common, FAILED, Run, failed, finish, resume, say};
+use super::{Checkpoints, Common, FAILED, Run, finish, notice, refused, resume, tell};
 use crate::recipe::{
     Comparison, Made, Origin, Packing, Recipe, SCRIPT, Verdict, differences, is_recipe, pack,
 };
 use crate::run::{Recorded, Status};
 use crate::script::{self, Ending, Settings};
+use crate::sweep::quoted;
 use crate::{Error, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,7 @@ impl Replay {
                 let tolerance = self.tolerance.unwrap_or(again.tolerance);
                 make_again(&self.run, Again { tolerance, ..again }, true)
             }
-            Err(error) => failed(&format!("error: {error}\n")),
+            Err(error) => refused(&error),
         }
     }
 }
@@ -85,37 +86,48 @@ impl Replay {
 pub(super) fn run_recipe(path: &Path, now: Run) -> i32 {
     let comparable = now.common.set.is_empty() && now.common.seed.is_none();
     match of_recipe(path, now) {
-        Err(error) => failed(&format!("error: {error}\n")),
+        Err(error) => refused(&error),
         Ok(again) if comparable => make_again(path, again, false),
-        Ok(again) => finish(script::run(again.parts().0)),
+        Ok(again) => {
+            let allowed = again.run.common.allowed();
+            finish(script::run(again.parts().0), &allowed)
+        }
     }
 }
 
 /// Runs it and compares it with `original`, a run or a recipe.
 fn make_again(original: &Path, mut again: Again, other_results_fail: bool) -> i32 {
-    let folder = match again.run.out.take() {
-        Some(out) => Ok(out),
+    let (out, mut own) = (again.run.out.take(), true);
+    let folder = match out {
+        Some(out) => {
+            own = !out.exists();
+            Ok(out)
+        }
         None => script::new_run_folder(again.run.script.as_deref()),
     };
     let folder = match folder {
         Ok(folder) => folder,
-        Err(error) => return failed(&format!("error: {error}\n")),
+        Err(error) => return refused(&error),
     };
     again.run.out = Some(folder.clone());
+    let allowed = again.run.common.allowed();
     let (settings, made, tolerance) = again.parts();
     match script::run(settings) {
         Ending::Finished => {}
         other => {
             // Of a run that did not begin nothing is left: only an empty folder can be removed.
-            let _ = std::fs::remove_dir(&folder);
+            if own {
+                let _ = std::fs::remove_dir(&folder);
+            }
             let can_go_on = other.can_go_on();
-            let code = finish(other);
+            let code = finish(other, &allowed);
             if can_go_on {
-                eprintln!(
-                    "and then, to compare: rhobust diff {} {}",
-                    original.display(),
-                    folder.display()
-                );
+                let mut words = vec!["rhobust".to_owned(), "diff".to_owned()];
+                words.extend([original, &folder].map(|it| it.display().to_string()));
+                if tolerance > 0.0 {
+                    words.extend(["--tolerance".to_owned(), tolerance.to_string()]);
+                }
+                notice(&format!("and then, to compare: {}", quoted(&words)));
             }
             return code;
         }
@@ -123,7 +135,7 @@ fn make_again(original: &Path, mut again: Again, other_results_fail: bool) -> i3
     match compare(&made, &folder, tolerance) {
         Ok(Verdict::Different) if other_results_fail => FAILED,
         Ok(_) => 0,
-        Err(error) => failed(&format!("error: {error}\n")),
+        Err(error) => refused(&error),
     }
 }
 
@@ -158,16 +170,7 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
     );
     let mut then = resume::called(&recorded, folder)?;
     let made = Made::of_run(folder, &recorded)?;
-    // The folder may come from somebody else.
-    let allowed = [&mut then.common.allow_read, &mut then.common.allow_write].map(std::mem::take);
-    for (option, paths) in ["--allow-read", "--allow-write"].into_iter().zip(allowed) {
-        for path in paths {
-            eprintln!(
-                "this run was started with {option} {}: say so again if it may",
-                path.display()
-            );
-        }
-    }
+    resume::take_allowed(&mut then.common);
     let here = std::env::current_dir().map_err(|error| Error::io(Path::new("."), &error))?;
     let is_here = recorded.directory.as_deref().map(Path::new) == Some(&here);
     if !is_here {
@@ -274,11 +277,11 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
     for (name, value) in data {
         // Before hours are spent on data that is not the recipe's.
         if let Some((others, all, first)) = recipe.other_files(name, Path::new(value)) {
-            eprintln!(
+            notice(&format!(
                 "warning: {others} of {all} files of {name} are missing or have another size, first \
                  {}: the results will most likely be others",
                 first.display()
-            );
+            ));
         }
     }
     let folder = unpacked(&recipe)?;
@@ -322,16 +325,6 @@ fn opened(now: &Run, inside: &[(String, String)]) -> Vec<String> {
     let given = now.common.values().into_iter();
     let all = given.chain(inside.iter().cloned());
     all.map(|(_, value)| value).collect()
-}
-
-/// Prints what may come from somebody else: without what moves the cursor or hides a line.
-pub(super) fn tell(text: &str) {
-    let harmless = |it: char| match it {
-        '\n' | '\t' => it,
-        it if it.is_control() => '\u{fffd}',
-        it => it,
-    };
-    say(&text.chars().map(harmless).collect::<String>());
 }
 
 /// What `--threads` can be.

@@ -13,6 +13,7 @@ use crate::run::loops::{Every, Policy, Saving};
 use crate::script::docs::{Style, docs};
 use crate::script::names::did_you_mean;
 use crate::script::{self, Checked, Ending, Finding, Settings, Severity};
+use crate::sweep::quoted;
 use crate::torch::cuda;
 use crate::{Error, interrupt, repl, torch};
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -110,7 +111,7 @@ struct Doc {
     rhobust run scripts/adv.rhai --seed 1 --device cuda:0 --out runs/seed1\n  \
     rhobust run scripts/adv.rhai --set data=/data/imagenet\n  \
     rhobust run scripts/adv.rhai --set epochs=1 --profile\n  \
-    rhobust run --resume runs/evaluate-2026-01-31T12-00-00 --set batch_size=16"
+    rhobust run --resume runs/evaluate-20260131-120000 --set batch_size=16"
 )]
 struct Run {
     /// The script, a .rhai file, or a recipe, a .rhobust file
@@ -154,7 +155,7 @@ struct Common {
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
 
-    /// Data that the script or recipe reads, by the name of its parameter
+    /// Data to read, by the name of the parameter that says where it is
     #[arg(long, value_name = "NAME=PATH", value_parser = key_and_value)]
     data: Vec<(String, String)>,
 
@@ -175,7 +176,7 @@ struct Common {
     #[arg(long, value_name = "MODE", value_parser = cuda_mode)]
     cuda: Vec<cuda::Mode>,
 
-    /// Let the script read a file or folder besides its own folder and those given with --set
+    /// Let the script read a file or folder besides its own folder and those given with --set or --data
     #[arg(long, value_name = "PATH")]
     allow_read: Vec<PathBuf>,
 
@@ -368,10 +369,13 @@ pub fn main() -> i32 {
     match cli.command {
         Command::Run(run) if run.help => help_for_run(run),
         Command::Run(run) if run.recipe().is_some() => run_recipe(run),
-        Command::Run(run) => match run.settings() {
-            Ok(settings) => finish(script::run(settings)),
-            Err(error) => failed(&format!("error: {error}\n")),
-        },
+        Command::Run(run) => {
+            let allowed = run.common.allowed();
+            match run.settings() {
+                Ok(settings) => finish(script::run(settings), &allowed),
+                Err(error) => refused(&error),
+            }
+        }
         Command::Repl(repl) => {
             interrupt::keep_running();
             end_on_sigterm();
@@ -395,8 +399,8 @@ pub fn main() -> i32 {
                 say(&page.display().to_string());
                 0
             }
-            Err(Error::Interrupted) => finish(Ending::Interrupted(script::Left::default())),
-            Err(error) => failed(&format!("error: {error}\n")),
+            Err(Error::Interrupted) => finish(Ending::Interrupted(script::Left::default()), &[]),
+            Err(error) => refused(&error),
         },
         Command::Doc(doc) => match doc.answer() {
             Ok(text) => {
@@ -485,7 +489,7 @@ fn run_estimate(given: Estimate) -> i32 {
             false => say(estimate.to_string().trim_end()),
         }
     }
-    let code = finish(ending);
+    let code = finish(ending, &[]);
     if code != 0 && estimate.is_some() {
         eprintln!(
             "the probe did not reach the end of the script; the estimate is of what came before. \
@@ -505,7 +509,9 @@ fn run_tests(test: Test) -> i32 {
     };
     let tell = |result: &str| say(result.trim_end());
     match script::test(test.path, test.filter, settings, tell) {
-        Err(_) if interrupt::requested() => finish(Ending::Interrupted(script::Left::default())),
+        Err(_) if interrupt::requested() => {
+            finish(Ending::Interrupted(script::Left::default()), &[])
+        }
         Err(error) => failed(&format!("error: {error}\n")),
         Ok(outcome) if outcome == script::Outcome::default() => {
             failed("error: no test was found: a test is a function `test_...()` of a script\n")
@@ -573,6 +579,19 @@ impl Common {
         [self.set.as_slice(), &self.data].concat()
     }
 
+    /// The words of a command line that say what it may open.
+    fn allowed(&self) -> Vec<String> {
+        let all = [
+            ("--allow-read", &self.allow_read),
+            ("--allow-write", &self.allow_write),
+        ];
+        let words = all.into_iter().flat_map(|(option, paths)| {
+            let each = paths.iter();
+            each.flat_map(move |it| [option.to_owned(), it.display().to_string()])
+        });
+        words.collect()
+    }
+
     fn settings(self, script: Option<PathBuf>) -> Settings {
         Settings {
             script,
@@ -617,35 +636,64 @@ fn help_for_run(run: Run) -> i32 {
     0
 }
 
-fn finish(ending: Ending) -> i32 {
+/// Tells how it ended; what it was `allowed` has to be said again to go on.
+fn finish(ending: Ending, allowed: &[String]) -> i32 {
     match ending {
         Ending::Finished => 0,
         Ending::Failed(report) => failed(&report),
         Ending::Interrupted(left) => {
             eprintln!("interrupted");
-            tell_what_is_left(left);
+            tell_what_is_left(left, allowed);
             INTERRUPTED
         }
         Ending::Limited(report, left) => {
             failed(&report);
-            tell_what_is_left(left);
+            tell_what_is_left(left, allowed);
             FAILED
         }
     }
 }
 
-fn tell_what_is_left(left: script::Left) {
+fn tell_what_is_left(left: script::Left, allowed: &[String]) {
     for file in left.checkpoints {
         eprintln!("checkpoint: {}", file.display());
     }
     if let Some(folder) = left.resumable {
-        eprintln!("to go on: rhobust run --resume {}", folder.display());
+        let mut words = ["rhobust", "run", "--resume"].map(str::to_owned).to_vec();
+        words.push(folder.display().to_string());
+        words.extend_from_slice(allowed);
+        eprintln!("to go on: {}", quoted(&words));
     }
 }
 
 fn failed(report: &str) -> i32 {
     eprint!("{report}");
     FAILED
+}
+
+fn refused(error: &Error) -> i32 {
+    notice(&format!("error: {error}"));
+    FAILED
+}
+
+/// Prints what may come from somebody else.
+fn tell(text: &str) {
+    say(&harmless(text));
+}
+
+/// The same, beside the results.
+fn notice(text: &str) {
+    eprintln!("{}", harmless(text));
+}
+
+/// Without what moves the cursor or hides a line.
+fn harmless(text: &str) -> String {
+    let visible = |it: char| match it {
+        '\n' | '\t' => it,
+        it if it.is_control() => '\u{fffd}',
+        it => it,
+    };
+    text.chars().map(visible).collect()
 }
 
 fn cuda_mode(text: &str) -> Result<cuda::Mode, String> {

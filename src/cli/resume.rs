@@ -1,6 +1,6 @@
 //! `rhobust run --resume RUN`: how the run was called, and what is to be different.
 
-use super::{Cli, Command, Common, Run};
+use super::{Cli, Command, Common, Run, notice};
 use crate::run::Recorded;
 use crate::script::Settings;
 use crate::{Error, Result};
@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
     let recorded = Recorded::read(&folder)?;
     check_directory(&recorded, &folder)?;
-    let then = called(&recorded, &folder)?;
-    tell_allowed(&then.common);
+    let mut then = called(&recorded, &folder)?;
+    take_allowed(&mut then.common);
     let given = now.common.values().into_iter().map(|(_, value)| value);
     let opens = recorded
         .opens
@@ -49,14 +49,20 @@ pub(super) fn called(recorded: &Recorded, folder: &Path) -> Result<Run> {
     }
 }
 
-/// What a run may do because of how it was called some time ago.
-fn tell_allowed(then: &Common) {
-    for (option, paths) in [
-        ("--allow-read", &then.allow_read),
-        ("--allow-write", &then.allow_write),
-    ] {
-        for path in paths {
-            eprintln!("as this run was started: {option} {}", path.display());
+/// What a run could open goes on only if somebody says so again: its folder may come from somebody
+/// else.
+pub(super) fn take_allowed(then: &mut Common) {
+    not_again("run", &mut then.allow_read, &mut then.allow_write);
+}
+
+/// Empties both, and tells what was in them.
+pub(super) fn not_again(what: &str, read: &mut Vec<PathBuf>, write: &mut Vec<PathBuf>) {
+    for (option, paths) in [("--allow-read", read), ("--allow-write", write)] {
+        for path in paths.drain(..) {
+            notice(&format!(
+                "this {what} was started with {option} {}: say so again if it may",
+                path.display()
+            ));
         }
     }
 }
@@ -98,14 +104,8 @@ fn merged_common(mut then: Common, now: Common) -> Common {
     let again = |key: &String| values.iter().any(|(other, _)| other == key);
     then.set.retain(|(key, _)| !again(key));
     then.set.extend(values);
-    for (then, now) in [
-        (&mut then.allow_read, now.allow_read),
-        (&mut then.allow_write, now.allow_write),
-    ] {
-        let new = now.into_iter().filter(|it| !then.contains(it));
-        let new: Vec<_> = new.collect();
-        then.extend(new);
-    }
+    then.allow_read.extend(now.allow_read);
+    then.allow_write.extend(now.allow_write);
     Common {
         device: now.device.or(then.device),
         seed: now.seed.or(then.seed),
@@ -141,14 +141,7 @@ pub(super) fn command_line(run: &Run) -> Vec<String> {
     for mode in &common.cuda {
         option("cuda", mode.to_string());
     }
-    for (name, paths) in [
-        ("allow-read", &common.allow_read),
-        ("allow-write", &common.allow_write),
-    ] {
-        for path in paths {
-            option(name, path.display().to_string());
-        }
-    }
+    words.extend(common.allowed());
     words.extend(common.bounds.limits().words());
     words.extend(run.checkpoints.saving().words());
     words

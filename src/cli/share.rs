@@ -1,7 +1,7 @@
 //! Sharing: a run as one file, what such a file says, and two runs beside each other.
 
-use super::again::{tell, tolerance};
-use super::{FAILED, failed, resume};
+use super::again::tolerance;
+use super::{FAILED, notice, refused, resume, tell};
 use crate::Result;
 use crate::files::write_whole;
 use crate::recipe::{
@@ -9,6 +9,7 @@ use crate::recipe::{
 };
 use crate::run::Recorded;
 use clap::Args;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -72,7 +73,7 @@ impl Pack {
                 tell(&place);
                 0
             }
-            Err(error) => failed(&format!("error: {error}\n")),
+            Err(error) => refused(&error),
         }
     }
 
@@ -104,7 +105,9 @@ impl Pack {
         );
         write_whole(&out, &recipe.encode()?)?;
         for place in recipe.places() {
-            eprintln!("note: whoever has the recipe can read this path in it: {place}");
+            notice(&format!(
+                "note: whoever has the recipe can read this path in it: {place}"
+            ));
         }
         Ok(format!(
             "{} with\n  {}\nto run it: {}",
@@ -133,6 +136,11 @@ impl Inspect {
                 ));
             }
             match self.script {
+                // On a screen it shows what it is, in a file it is what it was.
+                true if !std::io::stdout().is_terminal() => {
+                    let _ = std::io::stdout().write_all(recipe.script().as_bytes());
+                    Ok(String::new())
+                }
                 true => Ok(recipe.script()),
                 false => Ok(format!(
                     "{recipe}{:<12}{}",
@@ -142,11 +150,12 @@ impl Inspect {
             }
         });
         match told {
+            Ok(text) if text.is_empty() => 0,
             Ok(text) => {
                 tell(text.trim_end());
                 0
             }
-            Err(error) => failed(&format!("error: {error}\n")),
+            Err(error) => refused(&error),
         }
     }
 }
@@ -166,7 +175,7 @@ impl Diff {
         match self.tell() {
             Ok(true) => 0,
             Ok(false) => FAILED,
-            Err(error) => failed(&format!("error: {error}\n")),
+            Err(error) => refused(&error),
         }
     }
 

@@ -1,11 +1,11 @@
 //! `rhobust sweep`: a script at every point of a grid of its parameters.
 
-use super::{Checkpoints, Common, FAILED, INTERRUPTED, failed, say};
+use super::{Checkpoints, Common, FAILED, INTERRUPTED, failed, refused, resume, say};
 use crate::report;
 use crate::run::{Recorded, utc};
 use crate::script;
 use crate::sweep::{
-    Axis, Hands, Outcome, Plan, Run, State, Texts, Watch, Work, lock, means, quoted, run_all, state,
+    Axis, Hands, Outcome, Plan, Run, State, Texts, Watch, Work, means, quoted, run_all, state,
 };
 use crate::torch::{Device, cuda};
 use crate::{Error, Result, files};
@@ -116,7 +116,7 @@ pub(super) fn run(given: Sweep) -> i32 {
 }
 
 fn told(code: Result<i32>) -> i32 {
-    code.unwrap_or_else(|error| failed(&format!("error: {error}\n")))
+    code.unwrap_or_else(|error| refused(&error))
 }
 
 fn show_table(folder: &Path, over: Vec<String>) -> Result<()> {
@@ -234,27 +234,9 @@ fn resumed(given: Sweep, folder: &Path) -> Result<Plan> {
         folder.display(),
         plan.directory.display()
     );
-    for (option, paths, now) in [
-        (
-            "--allow-read",
-            &mut plan.allow_read,
-            given.common.allow_read,
-        ),
-        (
-            "--allow-write",
-            &mut plan.allow_write,
-            given.common.allow_write,
-        ),
-    ] {
-        for path in paths.iter() {
-            eprintln!("as this sweep was started: {option} {}", path.display());
-        }
-        for path in now {
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-        }
-    }
+    resume::not_again("sweep", &mut plan.allow_read, &mut plan.allow_write);
+    plan.allow_read = given.common.allow_read;
+    plan.allow_write = given.common.allow_write;
     let devices = match given.common.device {
         Some(device) => vec![device],
         None => given.devices,
@@ -390,7 +372,7 @@ impl Prepared {
             devices: devices(&self.plan)?,
         };
         fs::create_dir_all(&self.folder).map_err(|error| Error::io(&self.folder, &error))?;
-        let _lock = lock(&self.folder)?;
+        let _lock = files::Lock::of(&self.folder, "sweep")?;
         self.plan.write(&self.folder)?;
         let work = |(run, state): &(Run, State)| Work {
             name: run.name.clone(),

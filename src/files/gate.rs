@@ -111,7 +111,9 @@ impl Gate {
     }
 
     fn hash_now(&self, real: &Path, bytes: u64) -> Option<blake3::Hash> {
-        let file = open_file(&*self.may_read(real)?, real, real, None).ok()?;
+        // It may have been found behind a link.
+        let there = real.canonicalize().ok()?;
+        let file = open_file(&*self.may_read(&there)?, &there, real, None).ok()?;
         match file.bytes() == bytes {
             true => file.hash().ok(),
             false => None,
@@ -194,7 +196,9 @@ impl Gate {
         let real = path
             .canonicalize()
             .map_err(|error| Error::io(shown, &error))?;
-        open_file(&*self.linked(shown, &real)?, &real, shown, Some(self))
+        let file = open_file(&*self.linked(shown, &real)?, &real, shown, Some(self))?;
+        // What was read belongs to the folder with the link, wherever it lies.
+        Ok(file.found_at(path))
     }
 
     /// Opens the folder that a link in a folder leads to.

@@ -9,6 +9,7 @@
 mod folder;
 mod gate;
 mod lasting;
+mod lock;
 mod log;
 mod name;
 mod open;
@@ -22,6 +23,7 @@ mod write;
 pub use folder::{Folder, Kind, Stamp};
 pub use gate::{Gate, Refusal, Right};
 pub use lasting::{FolderToWrite, LastingFolder};
+pub use lock::Lock;
 pub use log::{Access, Content, What};
 pub use name::plain_name;
 pub use open::{File, LARGEST_IMAGE, LARGEST_TEXT};

@@ -71,7 +71,15 @@ impl File {
         &self.shown
     }
 
-    /// Its path with links and `..` resolved.
+    /// The same, as what lies at a path that is a link to it.
+    pub(super) fn found_at(self, path: &Path) -> File {
+        File {
+            real: path.to_owned(),
+            ..self
+        }
+    }
+
+    /// Its path with links and `..` resolved, those beneath a folder excepted that it was opened in.
     pub fn real(&self) -> &Path {
         &self.real
     }

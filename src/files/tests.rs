@@ -9,6 +9,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tempfile::TempDir;
 
+/// What lies behind links in a folder is what was read of that folder.
+#[test]
+fn what_links_lead_to_is_in_the_list_of_what_was_read() {
+    let world = World::new();
+    world
+        .gate
+        .allow(Right::Read, &world.path("secret"))
+        .unwrap();
+    world.gate.keep_contents();
+    let (out, within) = (world.path("open/data/out"), world.path("open/data/in.txt"));
+    symlink(world.path("secret/data"), &out).unwrap();
+    symlink(world.path("open/data/a.txt"), &within).unwrap();
+    let folder = world.folder("open/data");
+    folder.file("out/a.txt").unwrap().text(100).unwrap();
+    folder.stamp("in.txt").unwrap();
+    let contents = world.gate.contents(true);
+    let hash = |text: &str| blake3::hash(text.as_bytes());
+    let read = |path: &Path| contents.get(path).map(|it| it.hash);
+    assert_eq!(read(&out.join("a.txt")), Some(hash("secret")));
+    assert_eq!(read(&within), Some(hash("open")));
+}
+
 /// `open/` may be read and `out/` written; `secret/` neither.
 struct World {
     _temp: TempDir,

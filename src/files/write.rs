@@ -9,11 +9,11 @@ use crate::{Error, Result};
 use cap_std::fs::{Dir, OpenOptions};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// Writes `bytes` to `path`: into a temporary file of the same folder, which is synced and
 /// then takes the name. Whoever reads `path` finds the old content or the new, never a part.
@@ -98,6 +98,13 @@ fn write_into(folder: &Arc<Dir>, name: &OsStr, content: &[u8]) -> io::Result<()>
     file.replace(name)
 }
 
+/// A number that nobody else draws: the keys of a hash map are new in each process.
+fn unlikely() -> u64 {
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static FILES: AtomicU64 = AtomicU64::new(0);
+    KEYS.hash_one(FILES.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A file under a temporary name in its folder. Dropped before it has its own, it is gone.
 pub struct NewFile {
     folder: Arc<Dir>,
@@ -108,26 +115,24 @@ pub struct NewFile {
 impl NewFile {
     /// `like` is what the temporary name reminds of.
     pub(super) fn create(folder: Arc<Dir>, like: &str) -> io::Result<NewFile> {
-        static FILES: AtomicU64 = AtomicU64::new(0);
-        // No other write uses this name, in this process or another that is alive.
-        let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let temporary = OsString::from(format!(".{like}.{}-{number}.tmp", process::id()));
-        let create =
-            || folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true));
-        let file = create().or_else(|error| match error.kind() {
-            // Left behind by a process of the same number. What is in its place is removed, never
-            // written to: it may be a link.
-            io::ErrorKind::AlreadyExists => {
-                folder.remove_file(&temporary)?;
-                create()
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        // Another process may have the same number, in another container or on another machine; so
+        // a name that is taken is somebody else's.
+        loop {
+            let temporary = OsString::from(format!(".{like}.{:016x}.tmp", unlikely()));
+            match folder.open_with(&temporary, &options) {
+                Ok(file) => {
+                    return Ok(NewFile {
+                        file: file.into_std(),
+                        folder,
+                        temporary: Some(temporary),
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
             }
-            _ => Err(error),
-        })?;
-        Ok(NewFile {
-            file: file.into_std(),
-            folder,
-            temporary: Some(temporary),
-        })
+        }
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

@@ -92,7 +92,8 @@ impl Recipe {
     /// `Invalid` with the path for a file that is no recipe, is damaged or of a later layout.
     pub fn read(path: &Path) -> Result<Recipe> {
         let file = File::open(path)?;
-        Recipe::decode(&file.read(LARGEST)?).map_err(|error| error.context(file.shown().display()))
+        let largest = LARGEST.min(memory::most_of_a_file());
+        Recipe::decode(&file.read(largest)?).map_err(|error| error.context(file.shown().display()))
     }
 
     /// From what `encode` gave.

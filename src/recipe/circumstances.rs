@@ -1,7 +1,7 @@
 //! What two runs were made of, as far as it is not the same.
 
 use super::archive::Recipe;
-use super::pack::parameter_of;
+use super::pack::{Datum, parameters_of};
 use crate::run::{Input, InputFile, Machine, Recorded};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -34,10 +34,10 @@ pub struct Circumstances {
     files: Vec<InputFile>,
 }
 
-/// Something that was read, and the parameter that named it.
+/// Something that was read, and the parameters that named it.
 #[derive(Clone, Debug)]
 struct Read {
-    parameter: Option<String>,
+    parameters: Vec<String>,
     input: Input,
 }
 
@@ -56,7 +56,7 @@ impl Circumstances {
                 .inputs
                 .iter()
                 .map(|input| Read {
-                    parameter: parameter_of(&input.path, &recorded.parameters),
+                    parameters: parameters_of(&input.path, &recorded.parameters),
                     input: input.clone(),
                 })
                 .collect(),
@@ -75,37 +75,23 @@ impl Circumstances {
             versions: about.versions.clone(),
             machine: about.machine.clone(),
             notes: texts(&about.notes),
-            inputs: about
-                .data
-                .iter()
-                .map(|it| Read {
-                    parameter: it.from.parameter().map(str::to_owned),
-                    input: it.input.clone(),
-                })
-                .collect(),
+            inputs: read_of(&about.data),
             files: recipe.inputs.clone(),
         }
     }
 
     /// The parameters that say where data lies, with what they were.
     pub fn data(&self) -> impl Iterator<Item = (&str, &str)> {
-        let named = |it: &Read| it.parameter.is_some();
-        let named = self.inputs.iter().filter(move |it| named(it));
-        named.map(|it| {
-            (
-                it.parameter.as_deref().unwrap_or_default(),
-                it.input.path.as_str(),
-            )
+        self.inputs.iter().flat_map(|it| {
+            let names = it.parameters.iter();
+            names.map(|name| (name.as_str(), it.input.path.as_str()))
         })
     }
 
     /// The parameters but those that say where data lies.
     fn own_parameters(&self, other: &Self) -> BTreeMap<String, String> {
-        let is_data = |of: &Self, name: &String| {
-            of.inputs
-                .iter()
-                .any(|it| it.parameter.as_ref() == Some(name))
-        };
+        let is_data =
+            |of: &Self, name: &String| of.inputs.iter().any(|it| it.parameters.contains(name));
         let mut own = self.parameters.clone();
         own.retain(|name, _| !(is_data(self, name) && is_data(other, name)));
         own
@@ -180,26 +166,39 @@ fn of_maps(
     }
 }
 
+/// What each datum is, once for all parameters that it is the value of.
+fn read_of(data: &[Datum]) -> Vec<Read> {
+    let mut all: Vec<Read> = Vec::new();
+    for datum in data {
+        let parameter = datum.from.parameter().map(str::to_owned);
+        match all.iter_mut().find(|it| it.input == datum.input) {
+            Some(known) => known.parameters.extend(parameter),
+            None => all.push(Read {
+                parameters: parameter.into_iter().collect(),
+                input: datum.input.clone(),
+            }),
+        }
+    }
+    all
+}
+
 /// Hashes of the script, of what it imported and of the library, by names that do not hang on
 /// where the script lies.
 pub(super) fn named_sources(recorded: &Recorded) -> BTreeMap<String, String> {
-    let absolute = |it: &&Path| it.is_absolute();
-    let main = recorded.script.as_deref().map(Path::new);
-    let name = main.and_then(Path::file_name);
-    let paths = recorded.sources.keys().map(Path::new).filter(absolute);
-    let main = main
-        .filter(absolute)
-        .or_else(|| paths.clone().find(|it| it.file_name() == name));
-    let home = main.and_then(Path::parent);
-    let name = |path: &str| -> String {
-        let path = Path::new(path);
-        let inside = home.and_then(|home| path.strip_prefix(home).ok());
-        let file = path.file_name().map(Path::new).unwrap_or(path);
-        match (inside, path.is_absolute()) {
-            (Some(inside), _) => inside.display().to_string(),
-            (None, true) => file.display().to_string(),
-            (None, false) => path.display().to_string(),
+    let all = recorded.sources.keys().map(Path::new);
+    let mut folders = all
+        .filter(|it| it.is_absolute())
+        .filter_map(|it| it.parent());
+    // The innermost that holds all of them.
+    let mut root = folders.next().unwrap_or(Path::new("/"));
+    for folder in folders {
+        while !folder.starts_with(root) {
+            root = root.parent().unwrap_or(Path::new("/"));
         }
+    }
+    let name = |path: &str| {
+        let inside = Path::new(path).strip_prefix(root);
+        inside.map_or(path.to_owned(), |it| it.display().to_string())
     };
     let sources = recorded.sources.iter();
     sources
@@ -221,9 +220,9 @@ fn of_inputs(found: &mut Vec<Difference>, then: &Circumstances, now: &Circumstan
             lost.push(read);
         }
     }
-    for Read { parameter, input } in lost {
+    for Read { parameters, input } in lost {
         let other = take(&|it| it.input.path == input.path)
-            .or_else(|| take(&|it| parameter.is_some() && it.parameter == *parameter));
+            .or_else(|| take(&|it| it.parameters.iter().any(|name| parameters.contains(name))));
         let mut what = format!("data {}", input.path);
         if let Some(other) = other {
             let (then, now) = (of_input(&then.files, input), of_input(&now.files, other));

@@ -56,17 +56,18 @@ impl Comparison {
     /// larger than 1.
     pub fn new(expected: &Results, found: &Results, tolerance: f64) -> Comparison {
         let key = |it: &Numbers| (it.kind.clone(), it.model.clone(), it.metric.clone());
-        let mut others: BTreeMap<_, &Numbers> =
-            found.numbers.iter().map(|it| (key(it), it)).collect();
+        // Two tables can have a metric of one name; they go in order.
+        let mut others: BTreeMap<_, VecDeque<&Numbers>> = BTreeMap::new();
+        for numbers in &found.numbers {
+            others.entry(key(numbers)).or_default().push_back(numbers);
+        }
         let mut rows = Vec::new();
         for numbers in &expected.numbers {
-            let other = others.remove(&key(numbers));
+            let of_key = others.get_mut(&key(numbers));
+            let other = of_key.and_then(VecDeque::pop_front);
             rows.push(row(Some(numbers), other, tolerance));
         }
-        let more = found
-            .numbers
-            .iter()
-            .filter(|it| others.contains_key(&key(it)));
+        let more = others.into_values().flatten();
         rows.extend(more.map(|it| row(None, Some(it), tolerance)));
 
         let mut files = Vec::new();
@@ -292,6 +293,20 @@ mod tests {
         assert_eq!(
             Comparison::new(&nan, &nan, 0.0).verdict(),
             Verdict::Identical
+        );
+    }
+
+    #[test]
+    fn a_run_with_two_metrics_of_one_name_is_itself() {
+        let mut twice = results(&[("step 1", "0.5")], "h");
+        let by_class = results(&[("name cat", "0.25")], "h");
+        twice.numbers.extend(by_class.numbers);
+        let comparison = Comparison::new(&twice, &twice, 0.0);
+        assert_eq!(comparison.verdict(), Verdict::Identical);
+        let one = results(&[("step 1", "0.5")], "h");
+        assert_eq!(
+            Comparison::new(&one, &twice, 0.0).verdict(),
+            Verdict::Different
         );
     }
 

@@ -5,6 +5,7 @@ use super::pack::Origin;
 use super::results::{Numbers, Results};
 use crate::report::{binary_size, duration, short};
 use crate::sweep::quoted;
+use serde_json::Value;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -32,15 +33,27 @@ impl Recipe {
         files.collect()
     }
 
-    /// Parameters whose values are places on the machine where the run was made, as far as they are
-    /// no data: those are in the recipe as they were given.
+    /// What in it says where on a machine the run was made, besides the names of data: parameters, and
+    /// files that were written or read elsewhere.
     pub fn places(&self) -> Vec<String> {
-        let values = self.about.parameters.iter();
-        let places = values.filter_map(|(name, value)| {
-            let path = value.as_str().filter(|it| Path::new(it).is_absolute())?;
-            Some(format!("{name} = {path}"))
-        });
-        places.collect()
+        let about = &self.about;
+        let is_place = |it: &&str| Path::new(it).is_absolute();
+        let within = |value: &Value| match value {
+            Value::String(text) => text.split(',').any(|it| is_place(&it)),
+            Value::Array(all) => all.iter().filter_map(Value::as_str).any(|it| is_place(&it)),
+            _ => false,
+        };
+        let parameters = about.parameters.iter().filter(|(_, it)| within(it));
+        let mut places: Vec<String> = parameters
+            .map(|(name, value)| match value.as_str() {
+                Some(text) => format!("{name} = {text}"),
+                None => format!("{name} = {value}"),
+            })
+            .collect();
+        let written = about.outputs.keys().map(|it| it.display().to_string());
+        let read = about.data.iter().map(|it| it.input.path.clone());
+        places.extend(written.chain(read).filter(|it| is_place(&it.as_str())));
+        places
     }
 
     /// How it is run, with what has to be given.

@@ -15,7 +15,8 @@ use std::path::{Component, Path, PathBuf};
 const MOST_BESIDE: u64 = 64 << 20;
 const FORMAT: u32 = 1;
 
-/// What is known of a run without its files. Nothing in it says where the run was made.
+/// What is known of a run without its files. Where its data lay is not in it; what else says where
+/// the run was made, `Recipe::places` tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// The number of this layout, raised when a reader has to know.
@@ -265,12 +266,8 @@ impl Scripts {
         let main = Path::new(copy)
             .strip_prefix(SCRIPT)
             .unwrap_or(Path::new(copy));
-        // The path of the script as it was given may be relative; those of the sources are not.
-        let script = recorded.sources.keys().map(Path::new);
-        let script = script
-            .filter(|it| it.is_absolute())
-            .find(|it| it.ends_with(main))
-            .ok_or_else(lacks)?;
+        let script = recorded.script.as_deref().map(Path::new);
+        let script = script.filter(|it| it.ends_with(main)).ok_or_else(lacks)?;
         let root = script.ancestors().nth(main.components().count());
         Ok(Scripts {
             root: root.unwrap_or(Path::new("/")).to_owned(),
@@ -322,16 +319,25 @@ impl Packed {
             "inputs.csv lacks the files of {}; the run cannot be packed without them",
             input.path
         );
+        check_lists(&input.path, &recorded.parameters)?;
         let beside = input.real.strip_prefix(&scripts.home).ok();
-        let parameter = parameter_of(&input.path, &recorded.parameters);
-        let (from, path) = match (parameter, beside) {
-            (Some(name), _) if packing.with_files && input.files.is_none() => {
-                let place = place_of(&name, &input.path);
-                self.files
-                    .insert(place, content(&input.real, &lines[0], u64::MAX)?);
-                (Origin::Inside(name), name_of(&input.path))
+        let named = parameters_of(&input.path, &recorded.parameters);
+        let (from, path) = match (named.first(), beside) {
+            (Some(first), _) => {
+                let path = self.unlike(name_of(&input.path), first);
+                let mut from = Vec::new();
+                for name in named {
+                    from.push(match packing.with_files && input.files.is_none() {
+                        true => {
+                            let content = content(&input.real, &lines[0], u64::MAX)?;
+                            self.files.insert(place_of(&name, &path), content);
+                            Origin::Inside(name)
+                        }
+                        false => Origin::Parameter(name),
+                    });
+                }
+                (from, path)
             }
-            (Some(name), _) => (Origin::Parameter(name), name_of(&input.path)),
             (None, Some(beside)) => {
                 ensure!(
                     input.bytes <= MOST_BESIDE,
@@ -352,34 +358,58 @@ impl Packed {
                     let place = Path::new(SCRIPT).join(inside).join(inner);
                     self.files.insert(place, content(&real, line, MOST_BESIDE)?);
                 }
-                (Origin::Beside, beside.display().to_string())
+                (vec![Origin::Beside], beside.display().to_string())
             }
-            (None, None) => (Origin::Elsewhere, input.path.clone()),
+            (None, None) => (vec![Origin::Elsewhere], input.path.clone()),
         };
         for line in &mut lines {
             line.input.clone_from(&path);
         }
         self.inputs.extend(lines);
-        self.data.push(Datum {
+        let input = Input {
+            path,
+            real: PathBuf::new(),
+            ..input.clone()
+        };
+        let data = from.into_iter().map(|from| Datum {
             from,
-            input: Input {
-                path,
-                real: PathBuf::new(),
-                ..input.clone()
-            },
+            input: input.clone(),
         });
+        self.data.extend(data);
         Ok(())
+    }
+
+    /// A name that no other input has: files of one name can lie in several folders.
+    fn unlike(&self, name: String, parameter: &str) -> String {
+        let taken = |name: &str| self.data.iter().any(|it| it.input.path == name);
+        match taken(&name) {
+            true => format!("{}-{name}", plain_name(parameter)),
+            false => name,
+        }
     }
 }
 
-/// The parameter that has this path as its value, or among several.
-pub(super) fn parameter_of(path: &str, parameters: &Map<String, Value>) -> Option<String> {
-    let has = |value: &Value| {
-        let text = value.as_str().unwrap_or_default();
-        text == path || text.split(',').any(|it| it == path)
+/// The parameters that have this path as their value.
+pub(super) fn parameters_of(path: &str, parameters: &Map<String, Value>) -> Vec<String> {
+    let all = parameters.iter();
+    let named = all.filter(|(_, value)| value.as_str() == Some(path));
+    named.map(|(name, _)| name.clone()).collect()
+}
+
+/// A recipe gives each parameter one file or folder.
+fn check_lists(path: &str, parameters: &Map<String, Value>) -> Result<()> {
+    let lists = |value: &Value| match value {
+        Value::String(text) => text.split(',').any(|it| it == path) && text != path,
+        Value::Array(all) => all.iter().any(|it| it.as_str() == Some(path)),
+        _ => false,
     };
-    let found = parameters.iter().find(|(_, value)| has(value));
-    found.map(|(name, _)| name.clone())
+    match parameters.iter().find(|(_, value)| lists(value)) {
+        Some((name, value)) => bail!(
+            "the parameter `{name}` names several files, {value}: in a recipe each needs a parameter \
+             of its own"
+        ),
+        None => Ok(()),
+    }
 }
 
 /// A file as it was read in the run.

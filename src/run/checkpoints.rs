@@ -93,13 +93,15 @@ impl Checkpoints {
     /// Moves what a loop has to where nothing is written or removed; returns where.
     fn put_aside(&self, key: &str) -> Result<PathBuf> {
         let others = self.folder.with_file_name(OTHERS);
-        fs::create_dir_all(&others).map_err(|error| Error::io(&others, &error))?;
         let names = (1..).map(|n| match n {
             1 => others.join(key),
             n => others.join(format!("{key}-{n}")),
         });
         let mut free = names.filter(|it| !it.exists());
         let aside = free.next().unwrap_or_else(|| others.join(key));
+        // One within a step of an outer loop lies deeper.
+        let parent = aside.parent().unwrap_or(&others);
+        fs::create_dir_all(parent).map_err(|error| Error::io(parent, &error))?;
         let folder = self.folder.join(key);
         fs::rename(&folder, &aside).map_err(|error| Error::io(&folder, &error))?;
         Ok(aside)

@@ -13,7 +13,6 @@ mod earlier;
 mod guards;
 mod inputs;
 mod ledgers;
-mod lock;
 pub mod loops;
 mod machine;
 mod manifest;

@@ -7,14 +7,13 @@ use super::earlier::Earlier;
 use super::guards::{check_unchanged, claim, refuse_links, refuse_used, remove_leftovers};
 use super::inputs::{self, Inputs, Output};
 use super::ledgers::{Ledgers, Opened};
-use super::lock::Lock;
 use super::loops::{Checkpoint, Due, Entry};
 use super::machine::Machine;
 use super::manifest::{self, Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
 use super::sources::{Source, Sources};
 use super::tensorboard::TensorBoard;
-use crate::files::{Folder, write_whole};
+use crate::files::{Folder, Lock, write_whole};
 use crate::ledger::{self, About};
 use crate::metrics::Evaluation;
 use crate::{Error, Result};
@@ -109,7 +108,7 @@ impl Record {
         refuse_used(folder)?;
         fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
         claim(folder)?;
-        let lock = Lock::of(folder)?;
+        let lock = Lock::of(folder, "run")?;
         Record::begin(folder, lock, manifest, None)
     }
 
@@ -120,7 +119,7 @@ impl Record {
     /// `Invalid` for a folder without a record, a run that finished or still goes on, and a
     /// script that is another now.
     pub fn resume(folder: &Path, manifest: Manifest) -> Result<Self> {
-        let lock = Lock::of(folder)?;
+        let lock = Lock::of(folder, "run")?;
         let earlier = Recorded::read(folder)?;
         let shown = folder.display();
         ensure!(

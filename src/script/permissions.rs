@@ -202,7 +202,7 @@ fn new_folder_beneath(runs: &Path, script: Option<&Path>) -> Result<PathBuf> {
     unreachable!("the loop ends only by returning")
 }
 
-/// The local time as `20250314-159265`.
+/// The local time as `20250314-155926`.
 fn local_time() -> String {
     // SAFETY: `tm` is plain data, and both pointers are valid for the calls.
     let tm = unsafe {

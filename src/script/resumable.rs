@@ -234,7 +234,7 @@ impl Host {
             return Ok(());
         };
         self.recording(|record| record.keep_checkpoint(kept.key(), &due, policy.keep))?;
-        self.loops().written(kept, due.position);
+        kept.written(due.position);
         Ok(())
     }
 
@@ -302,7 +302,7 @@ impl Resumable {
                 let warning = format!("{name}: goes on with other values of {differing}");
                 host.warn(&warning, Position::NONE)?;
             }
-            let restored = host.loops().restore(kept, &checkpoint);
+            let restored = host.loops().restore(kept, checkpoint);
             restored.map_err(|error| error.context(path.display()))?;
             host.print(&format!("{name}: goes on from {}", path.display()));
         }

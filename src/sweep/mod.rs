@@ -15,7 +15,7 @@ mod table;
 mod texts;
 
 pub use grid::{Axis, Point, points};
-pub use plan::{Plan, Run, lock};
+pub use plan::{Plan, Run};
 pub use process::{Hands, Outcome, Watch, Work, run_all};
 pub use shell::quoted;
 pub use state::{State, state};

@@ -7,7 +7,7 @@ use crate::run::loops::Saving;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -255,21 +255,6 @@ fn name(point: &Point) -> String {
         .iter()
         .map(|(name, value)| format!("{name}={}", plain(value)));
     plain_name(&parts.collect::<Vec<_>>().join("_"))
-}
-
-/// Keeps other sweeps out of a folder, as long as it lives.
-///
-/// # Errors
-/// `Invalid` where another program has it, or without such a folder.
-pub fn lock(folder: &Path) -> Result<File> {
-    let opened = File::open(folder).map_err(|error| Error::io(folder, &error))?;
-    match opened.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            bail!("{}: this sweep is still going on", folder.display())
-        }
-        // Some network file systems know no locks; the folder is as good as it was.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(opened),
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::report::{Cell, Format, Table};
 use crate::run::{Recorded, Status, csv};
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const LEVEL: f64 = 0.95;
@@ -96,11 +97,13 @@ fn plain_conditions(
         let parts = condition.split(", ").filter(|part| !said(part));
         parts.collect::<Vec<_>>().join(", ")
     };
-    let conditions: Vec<String> = numbers.iter().map(|it| it.of.condition.clone()).collect();
+    let conditions: BTreeSet<String> = numbers.iter().map(|it| it.of.condition.clone()).collect();
     for Measured { of, .. } in &mut numbers {
         let shorter = plain(&of.condition);
-        // A run may evaluate at this value by another name, or under nothing else.
-        if !shorter.is_empty() && !conditions.contains(&shorter) {
+        // A run may evaluate at this value by another name, at that of another parameter, or under
+        // nothing else.
+        let alike = conditions.iter().filter(|it| plain(it) == shorter);
+        if !shorter.is_empty() && alike.count() == 1 {
             of.condition = shorter;
         }
     }
@@ -363,7 +366,7 @@ mod tests {
     #[test]
     fn a_condition_does_not_repeat_a_parameter_of_the_grid() {
         let parameters = json!({ "eps": 8.0 / 255.0, "steps": 5 });
-        let short = |conditions: &[&str]| {
+        let short_by = |names: &[&str], conditions: &[&str]| {
             let all = conditions.iter().map(|condition| Measured {
                 of: Quantity {
                     model: "a".into(),
@@ -374,10 +377,11 @@ mod tests {
                 },
                 value: 0.5,
             });
-            let all = plain_conditions(all.collect(), &["eps"], parameters.as_object().unwrap());
+            let all = plain_conditions(all.collect(), names, parameters.as_object().unwrap());
             let all = all.into_iter().map(|it| it.of.condition);
             all.collect::<Vec<_>>().join("; ")
         };
+        let short = |conditions: &[&str]| short_by(&["eps"], conditions);
         assert_eq!(
             short(&[
                 "clean",
@@ -391,6 +395,9 @@ mod tests {
             short(&["pgd", "pgd, eps 0.031373"]),
             "pgd; pgd, eps 0.031373"
         );
+        // Two conditions do not become one.
+        let two = ["pgd, eps 0.031373", "pgd, steps 5"];
+        assert_eq!(short_by(&["eps", "steps"], &two), two.join("; "));
     }
 
     #[test]

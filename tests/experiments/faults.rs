@@ -285,7 +285,7 @@ fn a_lost_data_file_is_named_and_the_run_goes_on_once_it_is_back() {
         let output = resume(&world.path("run"), &[]).output().unwrap();
         let errors = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{errors}");
-        assert!(errors.contains("put the data back as it was"), "{errors}");
+        assert!(errors.contains("Put the data back as it was"), "{errors}");
         fs::write(&lost, &bytes).unwrap();
         world.ends_alike("run");
     }

@@ -2,6 +2,7 @@
 //! bits; and files that are not what they should be.
 
 mod faults;
+mod kept;
 mod kills;
 mod malformed;
 mod recipes;

@@ -272,7 +272,8 @@ fn a_replay_that_is_stopped_says_how_to_go_on() {
         "and then, to compare: rhobust diff runs/one stopped",
     ];
     place.says("", &stopped, 1, &parts);
-    let on = ["run", "--resume", "stopped", "--max-operations", "1000000"];
+    let on = "run --resume stopped --max-operations 1000000 --allow-read lib";
+    let on: Vec<&str> = on.split_whitespace().collect();
     place.says("", &on, 0, &[]);
     let parts = ["all results are identical"];
     place.says("", &["diff", "runs/one", "stopped"], 0, &parts);
@@ -342,4 +343,58 @@ fn a_recipe_opens_nothing_by_itself() {
         &["broken.rhobust: this is no recipe"],
     );
     place.says("", &["pack", "made/none"], 1, &["made/none"]);
+}
+
+/// A script with the name of what it imports, one file for two parameters, and two files of one name.
+#[test]
+fn a_recipe_tells_what_has_the_same_name_apart() {
+    let place = Place::new();
+    fs::create_dir(place.path("more")).unwrap();
+    let weights = place.path("made/weights.safetensors");
+    fs::copy(&weights, place.path("more/weights.safetensors")).unwrap();
+    place.write("lib/train.rhai", "fn name() { \"lib\" }");
+    place.write(
+        "train.rhai",
+        r#"
+        import "lib/train" as lib;
+        let p = params(#{ teacher: "", student: "", other: "", all: "" });
+        let all = if p.all == "" { [p.teacher, p.student, p.other] } else { p.all.split(",") };
+        for file in all { load_tensors(file); }
+        log_metrics("loaded", #{ files: all.len });
+        "#,
+    );
+    let run = "run train.rhai --out runs/train --set teacher=made/weights.safetensors \
+               --set student=made/weights.safetensors --set other=more/weights.safetensors";
+    let run: Vec<&str> = run.split_whitespace().collect();
+    place.says("", &run, 0, &[]);
+    let parts = [
+        "--data teacher=PATH",
+        "--data student=PATH",
+        "--data other=PATH",
+    ];
+    place.says(
+        "",
+        &["pack", "runs/train", "--out", "apart.rhobust"],
+        0,
+        &parts,
+    );
+    let pack = ["pack", "runs/train", "--with-files"];
+    place.says("", &pack, 0, &["rhobust run train.rhobust\n"]);
+    let parts = ["all results are identical"];
+    place.says("away", &["replay", "../train.rhobust"], 0, &parts);
+    let data = "replay ../apart.rhobust --data teacher=../made/weights.safetensors \
+                --data student=../made/weights.safetensors --data other=../more/weights.safetensors";
+    let data: Vec<&str> = data.split_whitespace().collect();
+    let told = place.says("away", &data, 0, &parts);
+    assert!(!told.contains("what is not as it was"), "{told}");
+
+    let lists = "run train.rhai --out runs/lists --set all=made/weights.safetensors,more/weights.safetensors \
+                 --allow-read made --allow-read more";
+    let lists: Vec<&str> = lists.split_whitespace().collect();
+    place.says("", &lists, 0, &[]);
+    let parts = [
+        "the parameter `all` names several files",
+        "a parameter of its own",
+    ];
+    place.says("", &["pack", "runs/lists"], 1, &parts);
 }

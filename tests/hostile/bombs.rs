@@ -17,7 +17,7 @@ pub fn strings(random: &mut Random) -> Attempt {
             .into(),
         7 => "let a = [1]; loop { a = [a, a, a, a]; }".into(),
         8 => "let s = \"\"; let i = 0; loop { s = `${s}${s}${i}`; i += 1; }".into(),
-        9 => format!("let a = []; a.pad({n} << 60, [1, 2, 3]);"),
+        9 => format!("let a = []; a.pad({n}000000000000000000, [1, 2, 3]);"),
         _ => format!("let b = blob({n}000000000); let c = b + b; {THROUGH}"),
     };
     Attempt::new("huge strings, arrays and maps", script)

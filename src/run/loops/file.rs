@@ -36,7 +36,12 @@ pub struct Checkpoint {
     pub(super) journal: Vec<(Position, Entry)>,
     pub(super) data: Vec<(Vec<u64>, String)>,
     own: Vec<(String, Stored)>,
-    others: Vec<(String, Vec<(String, Stored)>)>,
+    pub(super) others: Others,
+}
+
+/// The values of objects without a loop under way, by their names, and the tensors of all values.
+pub(super) struct Others {
+    stored: Vec<(String, Vec<(String, Stored)>)>,
     tensors: HashMap<String, Tensor>,
 }
 
@@ -124,21 +129,29 @@ impl Checkpoint {
             about: it.about,
             position: it.position,
             own: it.own,
-            others: it.others,
+            others: Others {
+                stored: it.others,
+                tensors: safetensors::from_bytes(tensors)?.into_iter().collect(),
+            },
             journal: it.journal,
             data: it.data,
-            tensors: safetensors::from_bytes(tensors)?.into_iter().collect(),
         })
     }
 
     /// The values of the loop's own object, put into `current` where that holds models.
     pub(super) fn own(&self, current: &Values) -> Result<Values> {
-        restore_all(current, &self.own, &self.tensors)
+        restore_all(current, &self.own, &self.others.tensors)
+    }
+}
+
+impl Others {
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.stored.iter().map(|(key, _)| key.as_str())
     }
 
-    /// The same of another object, if it was kept.
-    pub(super) fn other(&self, key: &str, current: &Values) -> Result<Option<Values>> {
-        let found = self.others.iter().find(|(other, _)| other == key);
+    /// The values of an object, if they were kept.
+    pub fn values(&self, key: &str, current: &Values) -> Result<Option<Values>> {
+        let found = self.stored.iter().find(|(other, _)| other == key);
         let restored = found.map(|(_, stored)| restore_all(current, stored, &self.tensors));
         restored.transpose()
     }
@@ -206,11 +219,14 @@ mod tests {
             Entry::Classes { .. } => 0,
         };
         assert_eq!(bits(&read.journal), bits(&journal));
-        let (own, other) = (read.own(&Vec::new())?, read.other("other", &Vec::new())?);
+        let (own, other) = (
+            read.own(&Vec::new())?,
+            read.others.values("other", &Vec::new())?,
+        );
         // The fingerprint has the bits of floats.
         assert_eq!(fingerprint(&own)?, fingerprint(&values)?);
         assert_eq!(fingerprint(&other.unwrap())?, fingerprint(&values)?);
-        assert!(read.other("none", &Vec::new())?.is_none());
+        assert!(read.others.values("none", &Vec::new())?.is_none());
         Ok(())
     }
 

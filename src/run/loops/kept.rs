@@ -22,8 +22,6 @@ pub struct Kept {
     /// What its checkpoints belong to; none where none are written.
     pub(super) about: Option<About>,
     pub(super) values: RefCell<Values>,
-    /// What was assigned since the last rest, as it was before.
-    replaced: RefCell<Vec<(String, Option<Value>)>>,
     pub(super) course: RefCell<Course>,
     /// What the steps of its loops are called, outermost first.
     pub(super) words: RefCell<Vec<String>>,
@@ -56,7 +54,6 @@ impl Kept {
             purpose,
             about: None,
             values: RefCell::new(values),
-            replaced: RefCell::default(),
             course: RefCell::new(Course::to(None)),
             words: RefCell::default(),
             images: RefCell::default(),
@@ -96,35 +93,9 @@ impl Kept {
 
     pub fn set(&self, name: &str, value: Value) {
         let mut values = self.values.borrow_mut();
-        let before = match values.iter_mut().find(|(other, _)| other == name) {
-            Some((_, own)) => Some(std::mem::replace(own, value)),
-            None => {
-                values.push((name.to_owned(), value));
-                None
-            }
-        };
-        let mut replaced = self.replaced.borrow_mut();
-        if replaced.iter().all(|(other, _)| other != name) {
-            replaced.push((name.to_owned(), before));
-        }
-    }
-
-    /// From now on changes are undone up to here.
-    pub(super) fn settle(&self) {
-        self.replaced.borrow_mut().clear();
-    }
-
-    pub(super) fn undo(&self) {
-        let mut values = self.values.borrow_mut();
-        for (name, before) in self.replaced.borrow_mut().drain(..) {
-            let at = values.iter().position(|(other, _)| *other == name);
-            match (at, before) {
-                (Some(at), Some(before)) => values[at].1 = before,
-                (Some(at), None) => {
-                    values.remove(at);
-                }
-                (None, _) => {}
-            }
+        match values.iter_mut().find(|(other, _)| other == name) {
+            Some((_, own)) => *own = value,
+            None => values.push((name.to_owned(), value)),
         }
     }
 
@@ -158,7 +129,8 @@ impl Kept {
             Some((_, before)) => ensure!(
                 *before == what,
                 "`{}`: the images are others than before: a file was lost, added or renamed, or \
-                 the split is another one; put the data back as it was",
+                 the split is another one. Put the data back as it was; steps of an outer loop that \
+                 go over different images need a resumable of their own each",
                 self.name
             ),
             None => data.push((laps, what)),
@@ -229,7 +201,8 @@ impl Kept {
         encode(description, &self.values.borrow(), others).map(Some)
     }
 
-    pub(super) fn written(&self, position: Position) {
+    /// A checkpoint was written.
+    pub fn written(&self, position: Position) {
         *self.clock.borrow_mut() = Clock {
             since: Instant::now(),
             steps: 0,

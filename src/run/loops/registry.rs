@@ -1,12 +1,11 @@
 //! All such objects of a run.
 
 use super::about::About;
-use super::file::{Checkpoint, Entry, Values, fingerprint};
+use super::file::{Checkpoint, Entry, Others, Values, fingerprint};
 use super::kept::{Journal, Kept};
 use super::policy::{Every, Policy};
 use super::position::{Course, Position};
 use super::snapshot::Snapshot;
-use super::value::Value;
 use crate::Result;
 use crate::files::plain_name;
 use serde_json::Map;
@@ -31,6 +30,8 @@ pub struct Loops {
     keys: HashSet<String>,
     /// How often a name was given since the seed was set.
     names: HashMap<String, u64>,
+    /// What checkpoints hold of objects that are not made again yet, by their keys.
+    unclaimed: HashMap<String, Rc<Others>>,
 }
 
 impl Loops {
@@ -85,6 +86,12 @@ impl Loops {
                 start: fingerprint(&kept.values.borrow())?,
             });
         }
+        if let Some(others) = self.unclaimed.remove(&kept.key) {
+            let values = others.values(&kept.key, &kept.values.borrow())?;
+            if let Some(values) = values {
+                kept.values.replace(values);
+            }
+        }
         let kept = Rc::new(kept);
         self.all.retain(|it| it.strong_count() > 0);
         self.all.push(Rc::downgrade(&kept));
@@ -92,25 +99,33 @@ impl Loops {
     }
 
     /// Takes up what a checkpoint holds; what it is of other objects goes to those that have no
-    /// loop under way.
-    pub fn restore(&self, kept: &Rc<Kept>, checkpoint: &Checkpoint) -> Result<()> {
+    /// loop under way, at once or when they are made.
+    pub fn restore(&mut self, kept: &Rc<Kept>, checkpoint: Checkpoint) -> Result<()> {
         let values = checkpoint.own(&kept.values.borrow())?;
         *kept.values.borrow_mut() = values;
+        let Checkpoint {
+            position,
+            journal,
+            data,
+            others,
+            ..
+        } = checkpoint;
         for other in self.idle(kept) {
-            let restored = checkpoint.other(&other.key, &other.values.borrow())?;
+            let restored = others.values(&other.key, &other.values.borrow())?;
             if let Some(values) = restored {
                 *other.values.borrow_mut() = values;
             }
         }
-        let at = &checkpoint.position;
-        let done = checkpoint
-            .journal
-            .iter()
-            .filter(|(tag, _)| tag.is_done_at(at));
-        *kept.pending.borrow_mut() = done.cloned().collect();
-        *kept.data.borrow_mut() = checkpoint.data.clone();
-        *kept.course.borrow_mut() = Course::to(Some(at.clone()));
-        kept.written(at.clone());
+        let others = Rc::new(others);
+        for key in others.keys().filter(|key| !self.keys.contains(*key)) {
+            self.unclaimed.insert(key.to_owned(), others.clone());
+        }
+        let done = journal.into_iter();
+        let done = done.filter(|(tag, _)| tag.is_done_at(&position));
+        *kept.pending.borrow_mut() = done.collect();
+        *kept.data.borrow_mut() = data;
+        *kept.course.borrow_mut() = Course::to(Some(position.clone()));
+        kept.written(position);
         Ok(())
     }
 
@@ -126,7 +141,6 @@ impl Loops {
         }
         if !kept.is_under_way() {
             self.open.push(kept.clone());
-            kept.settle();
         }
         kept.ends.set(false);
         kept.words.borrow_mut().push(word.to_owned());
@@ -168,9 +182,7 @@ impl Loops {
         let Some(policy) = self.policy else {
             return Ok(None);
         };
-        kept.settle();
         let idle = self.idle(kept);
-        idle.iter().for_each(|it| it.settle());
         let course = kept.course.borrow();
         if course.seeks() {
             return Ok(None);
@@ -182,21 +194,7 @@ impl Loops {
             clock.steps > 0
                 && (final_one || policy.every.is_due(clock.steps, clock.since.elapsed()))
         };
-        let mut snapshot =
-            Snapshot::new(position.clone(), kept.journal.borrow().len(), idle.clone());
-        for it in idle.iter().chain([kept]) {
-            let mut added = Ok(());
-            let mut add = |value: &Value| {
-                if added.is_ok() {
-                    added = snapshot.add(value);
-                }
-            };
-            it.values
-                .borrow()
-                .iter()
-                .for_each(|(_, value)| value.each(&mut add));
-            added?;
-        }
+        let snapshot = Snapshot::new(position.clone(), kept, &idle)?;
         *kept.snapshot.borrow_mut() = Some(snapshot);
         match due {
             true => encoded(kept, position, &idle),
@@ -240,18 +238,11 @@ impl Loops {
             return Ok(None);
         };
         let written = kept.clock.borrow().written.as_ref() == Some(&snapshot.position);
-        if written || kept.clock.borrow().steps == 0 || !snapshot.restore()? {
+        if written || kept.clock.borrow().steps == 0 || !snapshot.restore(kept)? {
             return Ok(None);
         }
-        kept.undo();
-        snapshot.beside.iter().for_each(|it| it.undo());
-        kept.journal.borrow_mut().truncate(snapshot.logged);
-        encoded(kept, snapshot.position, &snapshot.beside)
-    }
-
-    /// A checkpoint of a loop was written.
-    pub fn written(&self, kept: &Kept, position: Position) {
-        kept.written(position);
+        let beside: Vec<_> = snapshot.beside.iter().map(|(it, _)| it.clone()).collect();
+        encoded(kept, snapshot.position, &beside)
     }
 
     /// The objects besides `kept` that have no loop under way: closures keep what they remember

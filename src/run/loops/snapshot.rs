@@ -1,5 +1,6 @@
 //! The state between two steps, as far as it can be had again without copies of all of it.
 
+use super::file::Values;
 use super::kept::Kept;
 use super::position::Position;
 use super::value::Value;
@@ -17,8 +18,11 @@ pub(super) struct Snapshot {
     pub position: Position,
     /// How much of the journal there was.
     pub logged: usize,
-    /// Objects without a loop of their own: an error takes them from the script that held them.
-    pub beside: Vec<Rc<Kept>>,
+    /// The values of the loop's own object.
+    pub own: Values,
+    /// Objects without a loop of their own, and their values: an error takes them from the script
+    /// that held them.
+    pub beside: Vec<(Rc<Kept>, Values)>,
     unchanged: Vec<(Tensor, Stamp)>,
     buffers: Vec<(Tensor, Tensor)>,
     modes: Vec<(Model, bool)>,
@@ -26,19 +30,36 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    pub fn new(position: Position, logged: usize, beside: Vec<Rc<Kept>>) -> Self {
-        Snapshot {
+    /// Of an object between two steps, and of those `beside` it.
+    pub fn new(position: Position, own: &Kept, beside: &[Rc<Kept>]) -> Result<Self> {
+        let values = |it: &Kept| it.values.borrow().clone();
+        let mut snapshot = Snapshot {
             position,
-            logged,
-            beside,
+            logged: own.journal.borrow().len(),
+            own: values(own),
+            beside: beside.iter().map(|it| (it.clone(), values(it))).collect(),
             unchanged: Vec::new(),
             buffers: Vec::new(),
             modes: Vec::new(),
             rates: Vec::new(),
+        };
+        for it in beside.iter().map(Rc::as_ref).chain([own]) {
+            let mut added = Ok(());
+            let mut add = |value: &Value| {
+                if added.is_ok() {
+                    added = snapshot.add(value);
+                }
+            };
+            it.values
+                .borrow()
+                .iter()
+                .for_each(|(_, value)| value.each(&mut add));
+            added?;
         }
+        Ok(snapshot)
     }
 
-    pub fn add(&mut self, value: &Value) -> Result<()> {
+    fn add(&mut self, value: &Value) -> Result<()> {
         match value {
             Value::Tensor(tensor) => self.unchanged.push((tensor.clone(), tensor.stamp())),
             Value::Model(model) => {
@@ -68,8 +89,9 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Goes back; `false` where the step has changed what cannot be had again.
-    pub fn restore(&self) -> Result<bool> {
+    /// Goes back with `own` and those beside it; `false` where the step has changed what cannot be
+    /// had again.
+    pub fn restore(&self, own: &Kept) -> Result<bool> {
         if self
             .unchanged
             .iter()
@@ -86,6 +108,11 @@ impl Snapshot {
         for (optimizer, lr) in &self.rates {
             optimizer.set_lr(*lr)?;
         }
+        own.values.borrow_mut().clone_from(&self.own);
+        for (kept, values) in &self.beside {
+            kept.values.borrow_mut().clone_from(values);
+        }
+        own.journal.borrow_mut().truncate(self.logged);
         Ok(true)
     }
 }

@@ -147,7 +147,10 @@ impl Value {
             ) => {
                 let mut back = vec![0; order.len()];
                 for (at, dim) in order.iter().enumerate() {
-                    back[*dim as usize] = at as i64;
+                    let Some(place) = back.get_mut(*dim as usize) else {
+                        bail!("a tensor's dimensions are none");
+                    };
+                    *place = at as i64;
                 }
                 let tensor = get(tensors, name)?.permute(&back)?;
                 match own {
