@@ -170,6 +170,11 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
     );
     let mut then = resume::called(&recorded, folder)?;
     let made = Made::of_run(folder, &recorded)?;
+    for change in &recorded.changes {
+        notice(&format!(
+            "this run will give something else, because it changed underway: {change}"
+        ));
+    }
     resume::take_allowed(&mut then.common);
     let here = std::env::current_dir().map_err(|error| Error::io(Path::new("."), &error))?;
     let is_here = recorded.directory.as_deref().map(Path::new) == Some(&here);
@@ -195,7 +200,7 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
     let out = now.out.take();
     let mut run = resume::merged(then, now);
     // Sums are added up in another order by another number of threads.
-    run.common.threads = run.common.threads.or(as_many(recorded.threads));
+    run.common.threads = run.common.threads.or(resume::as_many(recorded.threads));
     let is_known = |script: &PathBuf| {
         let real = script.canonicalize().unwrap_or_default();
         recorded.sources.contains_key(&real.display().to_string()) && recorded.has_its_sources()
@@ -216,7 +221,7 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
             // The script may import from above its own folder.
             let root = unpacked.join(SCRIPT).display().to_string();
             opens.get_or_insert_with(all).push(root);
-            eprintln!("the script is not what it was: its copy of then is run");
+            eprintln!("the script is not here, or not what it was: its copy of then is run");
             recipe.about.script_in(&unpacked)
         }
     };
@@ -299,7 +304,7 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
     now.common.set.splice(0..0, set);
     now.common.seed = now.common.seed.or(about.given_seed);
     // Sums are added up in another order by another number of threads.
-    now.common.threads = now.common.threads.or(as_many(about.threads));
+    now.common.threads = now.common.threads.or(resume::as_many(about.threads));
     if now.common.cuda.is_empty() {
         let modes = about.cuda.iter().map(|it| it.parse());
         now.common.cuda = modes.collect::<Result<_>>()?;
@@ -325,12 +330,6 @@ fn opened(now: &Run, inside: &[(String, String)]) -> Vec<String> {
     let given = now.common.values().into_iter();
     let all = given.chain(inside.iter().cloned());
     all.map(|(_, value)| value).collect()
-}
-
-/// What `--threads` can be.
-fn as_many(threads: usize) -> Option<u64> {
-    let threads = threads as u64;
-    (1..=4096).contains(&threads).then_some(threads)
 }
 
 /// The folder that holds the files of a recipe from now on.

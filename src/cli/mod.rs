@@ -228,7 +228,7 @@ struct Bounds {
 
     /// Stop it when the program takes more memory than this: 512M, 8G [default: nine tenths of what
     /// is free]
-    #[arg(long, value_name = "SIZE", value_parser = limits::size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
     max_memory: Option<u64>,
 
     /// Stop it after so many steps, those of native functions not counted
@@ -710,6 +710,15 @@ fn script_path() -> impl TypedValueParser<Value = PathBuf> {
             path.display()
         )),
     })
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    /// The program itself takes more.
+    const LEAST: u64 = 64 << 20;
+    match limits::size(text)? {
+        size if size >= LEAST => Ok(size),
+        _ => Err("the program itself takes some 100M; write a unit, as in 8G".to_owned()),
+    }
 }
 
 fn every(text: &str) -> Result<Every, String> {

@@ -21,7 +21,16 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
     let opens = recorded
         .opens
         .map(|then| then.into_iter().chain(given).collect());
-    let run = merged(then, now);
+    let mut run = merged(then, now);
+    let threads = run.common.threads.or(as_many(recorded.threads));
+    if threads != as_many(recorded.threads) {
+        notice(&format!(
+            "this run computed with {} threads until now: with another number the last digits may \
+             be others",
+            recorded.threads
+        ));
+    }
+    run.common.threads = threads;
     Ok(Settings {
         opens,
         resume: Some(folder),
@@ -118,6 +127,12 @@ fn merged_common(mut then: Common, now: Common) -> Common {
         bounds: now.bounds.limits().or(then.bounds.limits()).into(),
         ..then
     }
+}
+
+/// What `--threads` can be.
+pub(super) fn as_many(threads: usize) -> Option<u64> {
+    let threads = threads as u64;
+    (1..=4096).contains(&threads).then_some(threads)
 }
 
 /// The words that make `run` again.

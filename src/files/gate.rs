@@ -94,6 +94,11 @@ impl Gate {
         self.0.keeps_contents.store(true, Ordering::Relaxed);
     }
 
+    /// Of how many files it is known so far that they were read.
+    pub fn contents_known(&self) -> usize {
+        held(&self.0.log).contents().len()
+    }
+
     /// What was in the files that were read since then, by their real paths. Those of which only
     /// parts were read are read now where `in_full`, unless a stop is asked for. Left out is what is
     /// gone by now, has another size or is larger than files that are read in full may be.

@@ -68,6 +68,14 @@ impl Root {
         }
     }
 
+    /// The same, to write there: folders on the way that do not exist are made.
+    pub fn parent_to_write<'a>(&self, real: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
+        match parent_and_name(real) {
+            Ok((parent, name)) if real != self.base => Ok((self.make_folder(parent)?, name)),
+            _ => Err(io::ErrorKind::IsADirectory.into()),
+        }
+    }
+
     fn walk(&self, real: &Path, step: impl Fn(&Dir, &OsStr) -> io::Result<Dir>) -> io::Result<Dir> {
         let outside = || io::Error::from(io::ErrorKind::PermissionDenied);
         let rest = real.strip_prefix(&self.base).map_err(|_| outside())?;

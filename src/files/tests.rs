@@ -9,6 +9,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tempfile::TempDir;
 
+/// A training must not be lost because nobody made a folder for its weights.
+#[test]
+fn folders_on_the_way_to_a_file_are_made() {
+    let world = World::new();
+    let write = |name: &str| {
+        let path = world.path(name);
+        let target = world.gate.target(Path::new(name), &path, "out")?;
+        target.write(b"new")
+    };
+    write("out/best/last/a.txt").unwrap();
+    assert_eq!(fs::read(world.path("out/best/last/a.txt")).unwrap(), b"new");
+    assert!(write("secret/best/a.txt").is_err());
+    assert!(!world.path("secret/best").exists());
+}
+
 /// What lies behind links in a folder is what was read of that folder.
 #[test]
 fn what_links_lead_to_is_in_the_list_of_what_was_read() {
@@ -161,9 +176,14 @@ fn a_link_that_is_exchanged_leads_to_an_error_and_never_out() {
             let (real, kept) = (world.path("out/a"), world.path("out/kept"));
             while !ended.load(Ordering::Relaxed) {
                 fs::rename(&real, &kept).unwrap();
-                symlink(world.path("secret"), &real).unwrap();
-                fs::remove_file(&real).unwrap();
-                fs::rename(&kept, &real).unwrap();
+                // Whoever writes makes the folder that is missing for a moment.
+                match symlink(world.path("secret"), &real) {
+                    Ok(()) => fs::remove_file(&real).unwrap(),
+                    Err(_) => fs::remove_dir_all(&real).unwrap(),
+                }
+                while fs::rename(&kept, &real).is_err() {
+                    let _ = fs::remove_dir_all(&real);
+                }
             }
         });
         let (mut good, mut bad) = (0, 0);

@@ -49,7 +49,7 @@ impl Target {
         real: PathBuf,
         shown: PathBuf,
     ) -> Result<Target> {
-        let parent = root.parent(&real);
+        let parent = root.parent_to_write(&real);
         let (folder, name) = parent.map_err(|error| Error::io(&shown, &error))?;
         let name = name.to_owned();
         let there = folder.symlink_metadata(&name);

@@ -173,6 +173,12 @@ pub fn pack(folder: &Path, packing: Packing) -> Result<Recipe> {
         "{shown}: this run is {}; only one that finished has results to expect",
         recorded.status
     );
+    if let Some(change) = recorded.changes.first() {
+        bail!(
+            "{shown}: its numbers are of no script: {change}; a run that is to be shared has to begin \
+             anew"
+        );
+    }
     let scripts = Scripts::of(&run, &recorded)?;
     let mut packed = Packed {
         files: scripts.read(&run, &recorded)?,

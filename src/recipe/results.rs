@@ -67,6 +67,9 @@ impl Results {
                 checked.map_err(|it| it.context(folder.shown(layout.file).display()))?;
                 let read = results.add(layout, &text);
                 read.map_err(|error| damaged(&folder.shown(layout.file), &error))?;
+            } else {
+                let lacks = recorded.check_lacks(layout.file);
+                lacks.map_err(|it| it.context(folder.shown(layout.file).display()))?;
             }
         }
         for file in ledger::files(folder)? {

@@ -66,7 +66,7 @@ pub(super) fn refuse_used(folder: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::io(folder, &error)),
     };
-    if entries.next().is_none() {
+    if entries.next().is_none() || is_unbegun(folder)? {
         return Ok(());
     }
     let shown = folder.display();
@@ -83,6 +83,34 @@ pub(super) fn refuse_used(folder: &Path) -> Result<()> {
         other.started,
         other.status
     )
+}
+
+/// Whether a folder has nothing but what a run leaves that was killed before it wrote its record.
+fn is_unbegun(folder: &Path) -> Result<bool> {
+    let failed = |error| Error::io(folder, &error);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let empty = || fs::symlink_metadata(&path).is_ok_and(|it| it.is_file() && it.len() == 0);
+        let is_record = path.file_name() == Some(RECORD.as_ref());
+        let left = is_temporary(&path) || is_record && empty();
+        if !left {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Removes that; whoever calls has the folder's lock.
+pub(super) fn clear_unbegun(folder: &Path) -> Result<()> {
+    if !is_unbegun(folder)? {
+        return Ok(());
+    }
+    let failed = |error| Error::io(folder, &error);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        fs::remove_file(&path).map_err(|error| Error::io(&path, &error))?;
+    }
+    Ok(())
 }
 
 /// Of two runs that found the same folder empty, one gets it.

@@ -53,6 +53,16 @@ pub struct Inputs {
     pub files: Vec<InputFile>,
 }
 
+impl InputFile {
+    /// Where it lies, if the input does at `input`.
+    pub fn place(&self, input: &Path) -> PathBuf {
+        match self.file.as_os_str().is_empty() {
+            true => input.to_owned(),
+            false => input.join(&self.file),
+        }
+    }
+}
+
 impl Output {
     /// What is in a file now, in the folder of a run or elsewhere; nothing where there is none.
     pub fn of(real: &Path, run: &Path) -> Option<Output> {
@@ -143,6 +153,23 @@ impl Inputs {
         let key = |it: &InputFile| (it.input.clone(), it.file.clone());
         self.files.sort_by_cached_key(key);
         self
+    }
+
+    /// A warning of files that held something else `earlier`.
+    pub fn changed_since(&self, earlier: &Inputs) -> Option<String> {
+        let key = |it: &'_ InputFile| (it.input.clone(), it.file.clone());
+        let then = earlier.files.iter().map(|it| (key(it), &it.blake3));
+        let then: BTreeMap<_, _> = then.collect();
+        let now = self.files.iter();
+        let changed = now.filter(|it| then.get(&key(it)).is_some_and(|hash| **hash != it.blake3));
+        let changed: Vec<_> = changed.collect();
+        let first = changed.first()?;
+        Some(format!(
+            "{} of the files that this run reads are not what it had read before it was stopped, \
+             first {}: its results are of both",
+            changed.len(),
+            first.place(Path::new(&first.input)).display()
+        ))
     }
 
     /// Those of a run that went on, and what it had read before.
@@ -269,6 +296,23 @@ mod tests {
             bytes: text.len() as u64,
             hash: blake3::hash(text.as_bytes()),
         }
+    }
+
+    #[test]
+    fn what_held_something_else_before_is_told() {
+        let read = |texts: &[(&str, &str)]| {
+            let accesses = [access("/data/set", What::Folder)];
+            let contents = texts.iter();
+            let contents = contents.map(|(path, text)| (path.into(), content(text)));
+            Inputs::of(&accesses, &contents.collect(), &BTreeSet::new())
+        };
+        let then = read(&[("/data/set/a", "a"), ("/data/set/b", "b")]);
+        let more = read(&[("/data/set/a", "a"), ("/data/set/c", "c")]);
+        assert_eq!(more.changed_since(&then), None);
+        let other = read(&[("/data/set/a", "a"), ("/data/set/b", "x")]);
+        let told = other.changed_since(&then).unwrap();
+        assert!(told.starts_with("1 of the files"), "{told}");
+        assert!(told.contains("first set/b"), "{told}");
     }
 
     #[test]

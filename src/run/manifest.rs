@@ -80,6 +80,10 @@ pub struct Recorded {
     /// What the user was warned of.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+    /// Loops that went on with other values than they had begun with, because somebody said so: to
+    /// run the script again gives other results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     /// What the run read besides scripts, once it ended; `inputs.csv` has each file.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub inputs: Vec<Input>,
@@ -119,7 +123,7 @@ impl Recorded {
         };
         ensure!(
             !text.is_empty(),
-            "{shown}: this run was stopped before it began; remove the folder and start it again"
+            "{shown}: this run was stopped before it began; start it again with the same --out"
         );
         let damaged = |how: &str| Error::invalid(format!("{shown}/{FILE} is damaged ({how})"));
         let recorded = serde_json::from_str(&text).map_err(|error| damaged(&error.to_string()))?;
@@ -151,6 +155,15 @@ impl Recorded {
             let now = File::open(Path::new(path)).and_then(|it| it.hash());
             now.is_ok_and(|now| now.to_hex().as_str() == hash)
         })
+    }
+
+    /// Refuses that there is none of a table that the run had.
+    pub fn check_lacks(&self, name: &str) -> Result<()> {
+        ensure!(
+            self.status == Status::Running || !self.results.contains_key(name),
+            "this file is missing: the run wrote one"
+        );
+        Ok(())
     }
 
     /// Refuses a table that is not as the run left it. While a run goes on, the table may be newer

@@ -4,8 +4,10 @@ use super::checkpoints::{self, Checkpoints, Found};
 use super::class_table::ClassTable;
 use super::clock::utc;
 use super::earlier::Earlier;
-use super::guards::{check_unchanged, claim, refuse_links, refuse_used, remove_leftovers};
-use super::inputs::{self, Inputs, Output};
+use super::guards::{
+    check_unchanged, claim, clear_unbegun, refuse_links, refuse_used, remove_leftovers,
+};
+use super::inputs::{self, Input, Inputs, Output};
 use super::ledgers::{Ledgers, Opened};
 use super::loops::{Checkpoint, Due, Entry};
 use super::machine::Machine;
@@ -99,7 +101,8 @@ struct Written {
 }
 
 impl Record {
-    /// Begins the record of a run in `folder`, which must be new or empty.
+    /// Begins the record of a run in `folder`, which must be new or empty, or left by one that was
+    /// killed before it began.
     ///
     /// # Errors
     /// `Invalid` for a folder with something in it, above all another run's record, or one that
@@ -107,8 +110,9 @@ impl Record {
     pub fn create(folder: &Path, manifest: Manifest) -> Result<Self> {
         refuse_used(folder)?;
         fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
-        claim(folder)?;
         let lock = Lock::of(folder, "run")?;
+        clear_unbegun(folder)?;
+        claim(folder)?;
         Record::begin(folder, lock, manifest, None)
     }
 
@@ -171,6 +175,7 @@ impl Record {
             notes: Map::new(),
             results: BTreeMap::new(),
             warnings: Vec::new(),
+            changes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             started: utc(SystemTime::now()),
@@ -199,6 +204,7 @@ impl Record {
             recorded.resumed.push(now);
             recorded.notes = earlier.notes;
             recorded.warnings = earlier.warnings;
+            recorded.changes = earlier.changes;
             if earlier.status != Status::Running {
                 recorded.results = earlier.results;
             }
@@ -360,6 +366,12 @@ impl Record {
         self.write_record()
     }
 
+    /// Keeps that a loop goes on with other values than it began with.
+    pub fn changed(&mut self, change: String) -> Result<()> {
+        self.recorded.changes.push(change);
+        self.write_record()
+    }
+
     /// Keeps what the user was warned of.
     pub fn warn(&mut self, warning: String) -> Result<()> {
         if !self.recorded.warnings.contains(&warning) {
@@ -368,19 +380,53 @@ impl Record {
         self.write_record()
     }
 
-    /// What the run read and wrote. It is written with whatever comes next.
-    pub fn set_files(&mut self, inputs: Inputs, mut outputs: Vec<Output>) -> Result<()> {
-        let inputs = inputs.after(std::mem::take(&mut self.inputs_then));
-        let known = |it: &Output| outputs.iter().any(|now| now.path == it.path);
-        let mut before = std::mem::take(&mut self.recorded.outputs);
-        before.retain(|it| !known(it));
-        outputs.splice(0..0, before);
+    /// What the run read so far. Returns a warning, which is kept, where that was something else
+    /// before a stop.
+    pub fn set_inputs(&mut self, inputs: Inputs) -> Result<Option<String>> {
+        let warning = inputs.changed_since(&self.inputs_then);
+        if let Some(warning) = &warning {
+            self.warn(warning.clone())?;
+        }
+        let inputs = inputs.after(self.inputs_then.clone());
         if !inputs.files.is_empty() {
             write_whole(&self.folder.join(INPUTS), &inputs.encode()?)?;
         }
         self.recorded.inputs = inputs.inputs;
+        self.write_record()?;
+        Ok(warning)
+    }
+
+    /// Warnings of files that the run which this one resumes had read, and that are gone or have
+    /// another size: what they hold now shows when they are read.
+    pub fn inputs_that_changed(&self) -> Vec<String> {
+        let of = |input: &Input| {
+            let lines = self.inputs_then.files.iter();
+            let lines = lines.filter(|it| it.input == input.path);
+            let there = lines.map(|it| (it.place(&input.real), it.bytes));
+            let all: Vec<_> = there.collect();
+            let differs = |(place, bytes): &&(PathBuf, u64)| {
+                fs::metadata(place).map_or(true, |it| it.len() != *bytes)
+            };
+            let others: Vec<_> = all.iter().filter(differs).collect();
+            let (first, _) = others.first()?;
+            Some(format!(
+                "{} of {} files of {} that this run had read are gone or have another size, first {}",
+                others.len(),
+                all.len(),
+                input.path,
+                first.display()
+            ))
+        };
+        self.inputs_then.inputs.iter().filter_map(of).collect()
+    }
+
+    /// What the run wrote. It is written with whatever comes next.
+    pub fn set_outputs(&mut self, mut outputs: Vec<Output>) {
+        let known = |it: &Output| outputs.iter().any(|now| now.path == it.path);
+        let mut before = std::mem::take(&mut self.recorded.outputs);
+        before.retain(|it| !known(it));
+        outputs.splice(0..0, before);
         self.recorded.outputs = outputs;
-        Ok(())
     }
 
     /// Adds to the time that the part `name` took. It is written with whatever comes next.
@@ -533,6 +579,19 @@ mod tests {
 
     fn text(folder: &Path, name: &str) -> String {
         fs::read_to_string(folder.join(name)).unwrap()
+    }
+
+    #[test]
+    fn a_folder_whose_run_did_not_begin_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(RECORD), "").unwrap();
+        fs::write(folder.path().join(".record.json.5.tmp"), "half").unwrap();
+        Record::create(folder.path(), manifest()).unwrap();
+        assert!(Record::create(folder.path(), manifest()).is_err());
+        let other = tempfile::tempdir().unwrap();
+        fs::write(other.path().join(RECORD), "").unwrap();
+        fs::write(other.path().join("notes.txt"), "mine").unwrap();
+        assert!(Record::create(other.path(), manifest()).is_err());
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub fn recorded() -> Recorded {
         notes: Map::from_iter([("frost".to_owned(), json!("drawn <crystals>"))]),
         results: Default::default(),
         warnings: Vec::new(),
+        changes: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
         started: "2026-01-02T03:04:05Z".into(),

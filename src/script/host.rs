@@ -23,6 +23,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What the command line says about a run.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +59,11 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Host(Rc<State>);
 
+/// Its path with links resolved, as accesses have it.
+fn resolved(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+}
+
 /// Takes each line that a script prints.
 type Printer = Box<dyn Fn(&str)>;
 
@@ -72,6 +78,8 @@ struct State {
     screen: RefCell<Screen>,
     /// What is kept of the run; examples and interactive sessions keep nothing.
     record: RefCell<Option<Record>>,
+    /// Of how many files it was listed that they were read, when, and how long that took.
+    inputs_listed: Cell<(usize, Option<Instant>, Duration)>,
     /// The loops that a resumed run goes on with.
     loops: RefCell<Loops>,
     /// What is learnt where the script is only probed.
@@ -94,6 +102,7 @@ impl Host {
             params: RefCell::default(),
             seed: Cell::new(settings.seed.unwrap_or(0)),
             sources: RefCell::default(),
+            inputs_listed: Cell::default(),
             printer: RefCell::new(Box::new(to_stdout)),
             screen: RefCell::new(Screen::silent()),
             record: RefCell::default(),
@@ -281,7 +290,11 @@ impl Host {
             Some(_) => Record::resume(&folder, manifest)?,
             None => Record::create(&folder, manifest)?,
         };
+        let warnings = record.inputs_that_changed();
         *self.0.record.borrow_mut() = Some(record);
+        for warning in warnings {
+            self.warn(&warning, Position::NONE)?;
+        }
         self.0.permissions.keep_contents();
         *held(&self.0.recording_in) = Some(folder);
         if self.probe().is_none() {
@@ -305,11 +318,13 @@ impl Host {
         let finished = ending == run::Ending::Finished;
         *held(&self.0.recording_in) = None;
         // What was computed counts, whatever becomes of the list of files.
-        let (inputs, outputs) = self.files_of_the_run(record.folder(), finished);
-        if let Err(error) = record.set_files(inputs, outputs)
-            && finished
-        {
-            record.warn(format!("the files that were read are not listed: {error}"))?;
+        record.set_outputs(self.outputs(record.folder()));
+        match record.set_inputs(self.inputs(record.folder(), finished)) {
+            Ok(Some(warning)) => self.print(&format!("warning: {warning}")),
+            Err(error) if finished => {
+                record.warn(format!("the files that were read are not listed: {error}"))?
+            }
+            _ => {}
         }
         record.end(ending)?;
         let named = self.settings().out.is_some() || self.settings().resume.is_some();
@@ -320,17 +335,42 @@ impl Host {
         std::fs::remove_dir_all(folder).map_err(|error| Error::io(folder, &error))
     }
 
-    /// What this run, whose folder is given, read besides its scripts, and what it wrote.
-    fn files_of_the_run(&self, folder: &Path, finished: bool) -> (run::Inputs, Vec<run::Output>) {
+    /// Lists what was read so far, now and then while that becomes more: a run that is killed does
+    /// not do it at its end.
+    pub(super) fn keep_inputs(&self) -> Result<()> {
+        /// Not more often, and for a hundredth of the time.
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let known = self.0.permissions.contents_known();
+        let (listed, at, took) = self.0.inputs_listed.get();
+        let patience = PATIENCE.max(took * 100);
+        if listed == known || at.is_some_and(|at| at.elapsed() < patience) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.recording(|record| {
+            let inputs = self.inputs(record.folder(), false);
+            record.set_inputs(inputs).map(drop)
+        })?;
+        let took = began.elapsed();
+        self.0.inputs_listed.set((known, Some(began), took));
+        Ok(())
+    }
+
+    /// What this run, whose folder is given, read besides its scripts.
+    fn inputs(&self, folder: &Path, in_full: bool) -> run::Inputs {
         let permissions = &self.0.permissions;
-        let (accesses, contents) = (permissions.accesses(), permissions.contents(finished));
-        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        let mut own = BTreeSet::from([folder.clone()]);
+        let (accesses, contents) = (permissions.accesses(), permissions.contents(in_full));
+        let mut own = BTreeSet::from([resolved(folder)]);
         own.extend(self.sources().iter().filter_map(|it| it.path.clone()));
+        run::Inputs::of(&accesses, &contents, &own)
+    }
+
+    /// What it wrote.
+    fn outputs(&self, folder: &Path) -> Vec<run::Output> {
+        let (accesses, folder) = (self.0.permissions.accesses(), resolved(folder));
         let written = accesses.iter().filter(|it| it.right == Right::Write);
         let outputs = written.filter_map(|it| run::Output::of(&it.real, &folder));
-        let outputs = outputs.collect();
-        (run::Inputs::of(&accesses, &contents, &own), outputs)
+        outputs.collect()
     }
 
     /// The ledger for a model under a condition; in memory where no record is kept.

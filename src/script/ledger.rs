@@ -130,10 +130,12 @@ fn judged(
         classes: known,
         norms,
     })?;
-    if let Some(probe) = Host::of(context).probe() {
+    let host = Host::of(context);
+    if let Some(probe) = host.probe() {
         probe.count_evaluated(rows.len());
     }
-    ledger.0.borrow_mut().add(rows)
+    ledger.0.borrow_mut().add(rows)?;
+    host.keep_inputs()
 }
 
 fn error_among(ledger: &Ledger, chosen: impl Fn(usize) -> bool) -> Dynamic {

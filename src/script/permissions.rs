@@ -84,6 +84,11 @@ impl Permissions {
         self.gate.contents(in_full)
     }
 
+    /// Of how many files it is known so far that they were read.
+    pub fn contents_known(&self) -> usize {
+        self.gate.contents_known()
+    }
+
     /// What was read and written so far.
     pub fn accesses(&self) -> Vec<Access> {
         self.gate.accesses()

@@ -234,6 +234,7 @@ impl Host {
             return Ok(());
         };
         self.recording(|record| record.keep_checkpoint(kept.key(), &due, policy.keep))?;
+        self.keep_inputs()?;
         kept.written(due.position);
         Ok(())
     }
@@ -299,8 +300,10 @@ impl Resumable {
         if let Some((path, checkpoint)) = found.checkpoint {
             let differing = checkpoint.about.differences(about).join(", ");
             if !differing.is_empty() {
-                let warning = format!("{name}: goes on with other values of {differing}");
-                host.warn(&warning, Position::NONE)?;
+                let at = path.file_stem().unwrap_or_default().display();
+                let change = format!("{name}: goes on from {at} with other values of {differing}");
+                host.warn(&change, Position::NONE)?;
+                host.recording(|record| record.changed(change.clone()))?;
             }
             let restored = host.loops().restore(kept, checkpoint);
             restored.map_err(|error| error.context(path.display()))?;

@@ -60,13 +60,17 @@ pub fn measured(folder: &Path) -> Result<Vec<Measured>> {
 
 fn read_blocks(path: &Path) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
+    let recorded = path.parent().map(Recorded::read).and_then(Result::ok);
     if !path.exists() {
-        return Ok(blocks);
+        let lacks = recorded.map_or(Ok(()), |it| it.check_lacks("classes.csv"));
+        return lacks
+            .map(|()| blocks)
+            .map_err(|error| error.context(path.display()));
     }
     let damaged =
         |error: csv::Error| Error::invalid(format!("{} is damaged: {error}", path.display()));
     let bytes = fs::read(path).map_err(|error| Error::io(path, &error))?;
-    if let Some(Ok(recorded)) = path.parent().map(Recorded::read) {
+    if let Some(recorded) = recorded {
         let intact = recorded.check_result("classes.csv", &bytes);
         intact.map_err(|error| error.context(path.display()))?;
     }

@@ -19,7 +19,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -194,8 +194,19 @@ fn checkpoints_of_other_parameters_are_used_only_on_request() {
     );
     let record = fs::read_to_string(world.path("run/record.json")).unwrap();
     assert!(
-        record.contains("Adv: goes on with other values of `lr`"),
+        record.contains("with other values of `lr` (0.05 then, 0.01 now)"),
         "{record}"
+    );
+    // No script gives that.
+    let pack = Command::new(env!("CARGO_BIN_EXE_rhobust"))
+        .arg("pack")
+        .arg(world.path("run"))
+        .output()
+        .unwrap();
+    let refused = stderr(&pack);
+    assert!(
+        refused.contains("its numbers are of no script"),
+        "{refused}"
     );
 }
 

@@ -107,13 +107,17 @@ fn damaged(path: &Path, how: &str) -> Error {
 /// The rows of a `metrics.csv`, which the record beside it has a hash of. A run that has logged
 /// nothing may lack the file.
 pub fn read_logged(path: &Path) -> Result<Vec<Logged>> {
+    let recorded = path.parent().map(Recorded::read).and_then(Result::ok);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     if !path.exists() {
-        return Ok(Vec::new());
+        let lacks = recorded.map_or(Ok(()), |it| it.check_lacks(&name));
+        return lacks
+            .map(|()| Vec::new())
+            .map_err(|error| error.context(path.display()));
     }
     let bytes = fs::read(path).map_err(|error| Error::io(path, &error))?;
-    let (folder, name) = (path.parent(), path.file_name());
-    if let (Some(Ok(recorded)), Some(name)) = (folder.map(Recorded::read), name) {
-        let intact = recorded.check_result(&name.to_string_lossy(), &bytes);
+    if let Some(recorded) = recorded {
+        let intact = recorded.check_result(&name, &bytes);
         intact.map_err(|error| error.context(path.display()))?;
     }
     let wrong = |error: csv::Error| damaged(path, &error.to_string());

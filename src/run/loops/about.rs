@@ -22,7 +22,16 @@ impl About {
         names.sort();
         names.dedup();
         names.retain(|name| own.get(*name) != others.get(*name));
-        let mut differing: Vec<String> = names.iter().map(|it| format!("`{it}`")).collect();
+        let shown = |of: &Map<String, Value>, name: &str| {
+            of.get(name).map_or("none".into(), Value::to_string)
+        };
+        let mut differing: Vec<String> = names
+            .iter()
+            .map(|it| {
+                let (then, now) = (shown(own, it), shown(others, it));
+                format!("`{it}` ({then} then, {now} now)")
+            })
+            .collect();
         if self.seed != other.seed {
             differing.push("the seed".to_owned());
         }
