@@ -89,6 +89,7 @@ pub(super) fn run_recipe(path: &Path, now: Run) -> i32 {
         Err(error) => refused(&error),
         Ok(again) if comparable => make_again(path, again, false),
         Ok(again) => {
+            notice("not compared with what is expected: --set or --seed asks for something else");
             let allowed = again.run.common.allowed();
             finish(script::run(again.parts().0), &allowed)
         }

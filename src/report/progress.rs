@@ -61,6 +61,7 @@ impl Screen {
                 title,
                 total: images,
                 done: 0,
+                before: 0,
                 values: Vec::new(),
             },
             started: Instant::now(),
@@ -92,6 +93,12 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Counts `images` that were done before: they took none of the time.
+    pub fn skip(&mut self, images: u64) {
+        self.state.done = self.state.done.saturating_add(images);
+        self.state.before = self.state.before.saturating_add(images);
+    }
+
     /// Counts `images` more as done and shows `values`, such as the loss of the last batch.
     pub fn advance(&mut self, images: u64, values: &[(&str, f64)]) {
         self.state.done = self.state.done.saturating_add(images);
@@ -157,6 +164,8 @@ struct State {
     title: String,
     total: u64,
     done: u64,
+    /// Of them, before it was begun.
+    before: u64,
     values: Vec<(String, f64)>,
 }
 
@@ -191,7 +200,7 @@ impl State {
 
     /// In images per second, once there is one.
     fn speed(&self, elapsed: Duration) -> Option<f64> {
-        let speed = self.done as f64 / elapsed.as_secs_f64();
+        let speed = (self.done - self.before) as f64 / elapsed.as_secs_f64();
         (speed.is_finite() && speed > 0.0).then_some(speed)
     }
 }
@@ -213,6 +222,7 @@ mod tests {
             title: "adv".into(),
             total: 2000,
             done,
+            before: 0,
             values: vec![("loss".into(), 1.23456)],
         }
     }
@@ -232,6 +242,14 @@ mod tests {
         assert_eq!(
             state(1).going(after),
             "1/2000, 0.2500 images/s, 2 h 13 min left, loss 1.235"
+        );
+        let resumed = State {
+            before: 400,
+            ..state(500)
+        };
+        assert_eq!(
+            resumed.going(after),
+            "500/2000, 25 images/s, 1 min 00 s left, loss 1.235"
         );
         // More images than announced, or no time at all, are no reason to fail.
         assert!(state(3000).going(after).contains(" 0 s left"));

@@ -1,6 +1,6 @@
 //! What keeps the folder of a run from being taken or written wrongly.
 
-use super::manifest::{FILE as RECORD, Recorded};
+use super::manifest::{FILE as RECORD, Recorded, Status};
 use super::record::SCRIPT;
 use super::sources::Source;
 use crate::files::is_temporary;
@@ -77,11 +77,15 @@ pub(super) fn refuse_used(folder: &Path) -> Result<()> {
         bail!("{shown} already holds a run's record; choose another folder or remove this one");
     };
     bail!(
-        "{shown} already holds the record of a run ({}started {}, {}); choose another folder or \
+        "{shown} already holds the record of a run ({}started {}, {}); {}choose another folder or \
          remove this one",
         other.script.map_or(String::new(), |script| script + ", "),
         other.started,
-        other.status
+        other.status,
+        match other.status {
+            Status::Finished => String::new(),
+            _ => format!("rhobust run --resume {shown} goes on with it; else "),
+        }
     )
 }
 

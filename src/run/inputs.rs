@@ -166,7 +166,7 @@ impl Inputs {
         let first = changed.first()?;
         Some(format!(
             "{} of the files that this run reads are not what it had read before it was stopped, \
-             first {}: its results are of both",
+             first {}: its results may be of both",
             changed.len(),
             first.place(Path::new(&first.input)).display()
         ))

@@ -315,6 +315,17 @@ impl Resumable {
 
 /// A value that can be kept, with the path to it for errors.
 fn value(path: &str, given: Dynamic) -> Result<Value> {
+    value_within(path, given, 0)
+}
+
+/// The same, `depth` arrays and maps deep.
+fn value_within(path: &str, given: Dynamic, depth: usize) -> Result<Value> {
+    /// What is nested deeper could be written and not be read again.
+    const DEEPEST: usize = 32;
+    ensure!(
+        depth <= DEEPEST,
+        "`{path}` lies more than {DEEPEST} arrays and maps deep, which no checkpoint holds"
+    );
     let given = given.flatten();
     let kind = given.type_name();
     Ok(match given {
@@ -326,10 +337,10 @@ fn value(path: &str, given: Dynamic) -> Result<Value> {
         it if it.is_string() => Value::Text(it.to_string()),
         it if it.is_array() => {
             let each = it.cast::<Array>().into_iter().enumerate();
-            let each = each.map(|(at, it)| value(&format!("{path}[{at}]"), it));
+            let each = each.map(|(at, it)| value_within(&format!("{path}[{at}]"), it, depth + 1));
             Value::List(each.collect::<Result<_>>()?)
         }
-        it if it.is_map() => Value::Map(values(path, it.cast())?),
+        it if it.is_map() => Value::Map(values(path, it.cast(), depth + 1)?),
         it if it.is::<Model>() => Value::Model(it.cast()),
         it if it.is::<Optimizer>() => Value::Optimizer(it.cast::<Optimizer>().0),
         it if it.is::<Tensor>() => {
@@ -349,10 +360,10 @@ fn value(path: &str, given: Dynamic) -> Result<Value> {
     })
 }
 
-fn values(path: &str, map: Map) -> Result<Vec<(String, Value)>> {
+fn values(path: &str, map: Map, depth: usize) -> Result<Vec<(String, Value)>> {
     let dot = if path.is_empty() { "" } else { "." };
     let each = map.into_iter().map(|(key, it)| {
-        let it = value(&format!("{path}{dot}{key}"), it)?;
+        let it = value_within(&format!("{path}{dot}{key}"), it, depth)?;
         Ok((key.to_string(), it))
     });
     each.collect()
@@ -426,7 +437,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "resumable", return_raw)]
     pub fn make(context: NativeCallContext, name: &str, values: Map) -> RhaiResultOf<Resumable> {
-        let values = super::values("", values)?;
+        let values = super::values("", values, 0)?;
         Ok(Host::of(&context).resumable(name, values)?)
     }
 

@@ -301,6 +301,24 @@ pub mod functions {
         Ok(Progress(Rc::new(RefCell::new(Some(bar)))))
     }
 
+    /// Counts `images` that were done before, as by a loop that goes on after a stop: they took none
+    /// of the time that the speed is of.
+    ///
+    /// ```rhai
+    /// let bar = progress("training", 64);
+    /// bar.skip(32);
+    /// assert(bar.to_string() == "training: 32/64 images");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn skip(bar: Progress, images: i64) -> RhaiResultOf<()> {
+        let images = u64::try_from(images)
+            .map_err(|_| format!("`images` must be at least 0, got {images}"))?;
+        if let Some(bar) = bar.0.borrow_mut().as_mut() {
+            bar.skip(images);
+        }
+        Ok(())
+    }
+
     /// Counts `images` more as done and shows the values of a map beside it.
     ///
     /// ```rhai

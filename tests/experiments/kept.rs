@@ -70,6 +70,31 @@ fn an_object_that_is_made_after_the_loops_own_is_kept_too() {
     assert!(printed.contains("memory 5, sum 15"), "{printed}");
 }
 
+/// At the depth that is allowed, and not beyond it.
+#[test]
+fn what_is_kept_can_be_read_again_however_it_is_nested() {
+    let nested = |deep: usize| {
+        let script = r#"
+        let x = 7;
+        for i in 0..DEEP { x = #{ x: [x] }; }
+        let kept = resumable("loop", #{ x: x, n: 0 });
+        for i in kept.steps(3) {
+            if i == 2 { wait(); }
+            kept.n += 1;
+        }
+        let x = kept.x;
+        for i in 0..DEEP { x = x.x[0]; }
+        print(`x ${x}, n ${kept.n}`);
+        "#;
+        Place::new(&script.replace("DEEP", &deep.to_string()))
+    };
+    let printed = nested(16).printed(&[]);
+    assert!(printed.contains("x 7, n 3"), "{printed}");
+    let refused = nested(17).run(&["s.rhai", "--out", "run"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("more than 32 arrays and maps deep"), "{said}");
+}
+
 /// What the outer step did to others before an inner one failed is done once.
 #[test]
 fn a_step_that_is_done_again_begins_where_it_began() {
