@@ -62,17 +62,20 @@ impl Root {
 
     /// The folder that `real` lies in, and its name there.
     pub fn parent<'a>(&self, real: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
-        match parent_and_name(real) {
-            Ok((parent, name)) if real != self.base => Ok((self.folder(parent)?, name)),
-            _ => Err(io::ErrorKind::IsADirectory.into()),
-        }
+        let (parent, name) = self.apart(real)?;
+        Ok((self.folder(parent)?, name))
     }
 
     /// The same, to write there: folders on the way that do not exist are made.
     pub fn parent_to_write<'a>(&self, real: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
-        match parent_and_name(real) {
-            Ok((parent, name)) if real != self.base => Ok((self.make_folder(parent)?, name)),
-            _ => Err(io::ErrorKind::IsADirectory.into()),
+        let (parent, name) = self.apart(real)?;
+        Ok((self.make_folder(parent)?, name))
+    }
+
+    fn apart<'a>(&self, real: &'a Path) -> io::Result<(&'a Path, &'a OsStr)> {
+        match real == self.base {
+            true => Err(io::ErrorKind::IsADirectory.into()),
+            false => parent_and_name(real),
         }
     }
 

@@ -4,7 +4,7 @@
 use super::pack::About;
 use super::results::Results;
 use crate::files::{File, LARGEST_TEXT, write_whole};
-use crate::run::InputFile;
+use crate::run::{InputFile, other_files};
 use crate::{Error, Result, memory};
 use std::collections::BTreeMap;
 use std::fs;
@@ -217,18 +217,7 @@ impl Recipe {
         let wanted = self.about.wanted();
         let (_, input) = wanted.iter().find(|(wanted, _)| *wanted == name)?;
         let files = self.inputs.iter().filter(|it| it.input == input.path);
-        let places: Vec<(PathBuf, u64)> = files
-            .map(|it| match it.file.as_os_str().is_empty() {
-                true => (path.to_owned(), it.bytes),
-                false => (path.join(&it.file), it.bytes),
-            })
-            .collect();
-        let differs = |(place, bytes): &&(PathBuf, u64)| {
-            place.metadata().map_or(true, |there| there.len() != *bytes)
-        };
-        let others: Vec<_> = places.iter().filter(differs).collect();
-        let (first, _) = others.first()?;
-        Some((others.len(), places.len(), first.clone()))
+        other_files(files, path)
     }
 
     /// A name for the folder that it is unpacked into: no two recipes have the same.

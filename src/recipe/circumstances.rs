@@ -2,7 +2,7 @@
 
 use super::archive::Recipe;
 use super::pack::{Datum, parameters_of};
-use crate::run::{Input, InputFile, Machine, Recorded};
+use crate::run::{Input, InputFile, Machine, Recorded, innermost_folder};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -186,16 +186,7 @@ fn read_of(data: &[Datum]) -> Vec<Read> {
 /// where the script lies.
 pub(super) fn named_sources(recorded: &Recorded) -> BTreeMap<String, String> {
     let all = recorded.sources.keys().map(Path::new);
-    let mut folders = all
-        .filter(|it| it.is_absolute())
-        .filter_map(|it| it.parent());
-    // The innermost that holds all of them.
-    let mut root = folders.next().unwrap_or(Path::new("/"));
-    for folder in folders {
-        while !folder.starts_with(root) {
-            root = root.parent().unwrap_or(Path::new("/"));
-        }
-    }
+    let root = innermost_folder(all).unwrap_or(Path::new("/"));
     let name = |path: &str| {
         let inside = Path::new(path).strip_prefix(root);
         inside.map_or(path.to_owned(), |it| it.display().to_string())

@@ -356,10 +356,7 @@ impl Packed {
                     .strip_prefix(&scripts.root)
                     .unwrap_or(Path::new(""));
                 for line in &lines {
-                    let real = match line.file.as_os_str().is_empty() {
-                        true => input.real.clone(),
-                        false => input.real.join(&line.file),
-                    };
+                    let real = line.place(&input.real);
                     let inner = real.strip_prefix(&scripts.home).unwrap_or(beside);
                     let place = Path::new(SCRIPT).join(inside).join(inner);
                     self.files.insert(place, content(&real, line, MOST_BESIDE)?);

@@ -63,6 +63,23 @@ impl InputFile {
     }
 }
 
+/// How many of these files, of how many, are gone or have another size where their input lies at
+/// `input`, and the first of them; nothing where all are as listed.
+pub fn other_files<'a>(
+    files: impl Iterator<Item = &'a InputFile>,
+    input: &Path,
+) -> Option<(usize, usize, PathBuf)> {
+    let (mut all, mut others) = (0, Vec::new());
+    for file in files {
+        all += 1;
+        let place = file.place(input);
+        if place.metadata().map_or(true, |it| it.len() != file.bytes) {
+            others.push(place);
+        }
+    }
+    Some((others.len(), all, others.into_iter().next()?))
+}
+
 impl Output {
     /// What is in a file now, in the folder of a run or elsewhere; nothing where there is none.
     pub fn of(real: &Path, run: &Path) -> Option<Output> {

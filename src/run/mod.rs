@@ -25,10 +25,10 @@ pub mod testing;
 
 pub use checkpoints::{FOLDER as CHECKPOINTS, Found};
 pub use clock::utc;
-pub use inputs::{Input, InputFile, Inputs, Output};
+pub use inputs::{Input, InputFile, Inputs, Output, other_files};
 pub use ledgers::Opened;
 pub use machine::Machine;
 pub use manifest::{Manifest, Recorded, Status};
 pub use measurements::Measurement;
 pub use record::{Ending, Record};
-pub use sources::Source;
+pub use sources::{Source, innermost_folder};

@@ -402,17 +402,10 @@ impl Record {
         let of = |input: &Input| {
             let lines = self.inputs_then.files.iter();
             let lines = lines.filter(|it| it.input == input.path);
-            let there = lines.map(|it| (it.place(&input.real), it.bytes));
-            let all: Vec<_> = there.collect();
-            let differs = |(place, bytes): &&(PathBuf, u64)| {
-                fs::metadata(place).map_or(true, |it| it.len() != *bytes)
-            };
-            let others: Vec<_> = all.iter().filter(differs).collect();
-            let (first, _) = others.first()?;
+            let (others, all, first) = inputs::other_files(lines, &input.real)?;
             Some(format!(
-                "{} of {} files of {} that this run had read are gone or have another size, first {}",
-                others.len(),
-                all.len(),
+                "{others} of {all} files of {} that this run had read are gone or have another \
+                 size, first {}",
                 input.path,
                 first.display()
             ))

@@ -92,21 +92,21 @@ impl Sources {
         self.folder.join(path.strip_prefix(root).unwrap_or(path))
     }
 
-    /// The innermost folder that holds all of them.
     fn root(&self) -> PathBuf {
-        let own = self.texts.keys().filter(|path| path.is_absolute());
-        let mut folders = own.filter_map(|path| path.parent());
-        let Some(first) = folders.next() else {
-            return PathBuf::new();
-        };
-        let mut root = first;
-        for folder in folders {
-            while !folder.starts_with(root) {
-                root = root.parent().unwrap_or(Path::new(""));
-            }
-        }
-        root.to_owned()
+        let own = self.texts.keys().map(PathBuf::as_path);
+        innermost_folder(own).unwrap_or(Path::new("")).to_owned()
     }
+}
+
+/// The innermost folder that holds all of these files, those with relative paths left out.
+pub fn innermost_folder<'a>(files: impl Iterator<Item = &'a Path>) -> Option<&'a Path> {
+    let files = files.filter(|path| path.is_absolute());
+    files.filter_map(Path::parent).reduce(|mut root, folder| {
+        while !folder.starts_with(root) {
+            root = root.parent().unwrap_or(Path::new(""));
+        }
+        root
+    })
 }
 
 /// `path` without `.` and `..`, links not followed.
