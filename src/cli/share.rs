@@ -129,11 +129,11 @@ impl Inspect {
                     folder.display()
                 );
                 recipe.unpack(folder)?;
-                return Ok(format!(
-                    "{} files in {}",
-                    recipe.files.len(),
-                    folder.display()
-                ));
+                let what = match recipe.files.len() {
+                    1 => "1 file".to_owned(),
+                    n => format!("{n} files"),
+                };
+                return Ok(format!("{what} in {}", folder.display()));
             }
             match self.script {
                 // On a screen it shows what it is, in a file it is what it was.

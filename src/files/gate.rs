@@ -4,8 +4,8 @@ use super::folder::{Folder, Kind};
 use super::lasting::LastingFolder;
 use super::log::{Access, Content, Log, What};
 use super::open::{File, not_ordinary, reading};
-use super::real::{check_text, real, real_or_new};
-use super::root::{Root, to_allow};
+use super::real::{check_text, nearest, real, real_or_new};
+use super::root::Root;
 use super::write::Target;
 use crate::{Error, Result, interrupt};
 use cap_std::fs::Dir;
@@ -74,7 +74,22 @@ impl Gate {
     /// # Errors
     /// `Invalid` with the path where there is nothing of that name.
     pub fn allow(&self, right: Right, path: &Path) -> Result<()> {
-        let root = Root::open(to_allow(path, right == Right::Write)?)?;
+        match right {
+            Right::Read => self.allow_real(right, real(path)?),
+            Right::Write => self.allow_real(right, real_or_new(path)?),
+        }
+    }
+
+    /// Allows reading what is at a path, or will be.
+    ///
+    /// # Errors
+    /// `Invalid` for what can be no path, or where nobody may look.
+    pub fn allow_expected(&self, path: &Path) -> Result<()> {
+        self.allow_real(Right::Read, real_or_new(path)?)
+    }
+
+    fn allow_real(&self, right: Right, real: PathBuf) -> Result<()> {
+        let root = Root::open(real)?;
         held(self.roots(right)).push(Arc::new(root));
         Ok(())
     }
@@ -167,18 +182,24 @@ impl Gate {
     fn find(&self, shown: &Path, places: &[PathBuf]) -> Result<(PathBuf, Arc<Root>)> {
         check_text(shown)?;
         let found: Vec<_> = places.iter().filter_map(|it| real(it).ok()).collect();
-        let Some(first) = found.first() else {
-            bail!("{}: there is no such file or folder", shown.display());
-        };
         let allowed = |real: &PathBuf| Some((real.clone(), self.may_read(real)?));
-        match found.iter().find_map(allowed) {
-            Some(found) => Ok(found),
-            None => {
-                let reason = format!("{}: the script may not read this", shown.display());
-                let root = self.ask(Right::Read, first, shown, &reason)?;
-                Ok((first.clone(), root))
-            }
+        if let Some(found) = found.iter().find_map(allowed) {
+            return Ok(found);
         }
+        // Of what may not be read it is not told either whether it is there.
+        let covered = |real: Result<PathBuf>| real.is_ok_and(|it| self.may_read(&it).is_some());
+        let told = |place: &PathBuf| covered(nearest(place)) || covered(real_or_new(place));
+        let first = match found.first() {
+            None if !places.iter().any(told) => places.last(),
+            first => first,
+        };
+        let shown_as = shown.display();
+        let Some(first) = first else {
+            bail!("{shown_as}: there is no such file or folder");
+        };
+        let reason = format!("{shown_as}: the script may not read this");
+        let root = self.ask(Right::Read, first, shown, &reason)?;
+        Ok((first.clone(), root))
     }
 
     /// What a link in a folder leads to, at `path`; nothing where it leads nowhere.

@@ -35,6 +35,14 @@ pub(super) fn real_or_new(path: &Path) -> Result<PathBuf> {
     Ok(parent.join(name))
 }
 
+/// Where a path leads as far as something is there.
+pub(super) fn nearest(path: &Path) -> Result<PathBuf> {
+    check_text(path)?;
+    let full = std::path::absolute(path).map_err(|error| Error::io(path, &error))?;
+    let there = |it: &Path| it.canonicalize().ok();
+    Ok(full.ancestors().find_map(there).unwrap_or_default())
+}
+
 /// Refuses what no path can be.
 pub(super) fn check_text(path: &Path) -> Result<()> {
     ensure!(!path.as_os_str().is_empty(), "a path must not be empty");

@@ -1,6 +1,5 @@
 //! What may be used, held by a handle.
 
-use super::real;
 use crate::{Error, Result};
 use cap_fs_ext::DirExt;
 use cap_std::fs::Dir;
@@ -108,13 +107,5 @@ pub(super) fn parent_and_name(real: &Path) -> io::Result<(&Path, &OsStr)> {
     match (real.parent(), real.file_name()) {
         (Some(parent), Some(name)) => Ok((parent, name)),
         _ => Err(io::ErrorKind::IsADirectory.into()),
-    }
-}
-
-/// The real path of something to be allowed: what is read is there, what is written may be new.
-pub(super) fn to_allow(path: &Path, may_be_new: bool) -> Result<PathBuf> {
-    match may_be_new {
-        true => real::real_or_new(path),
-        false => real::real(path),
     }
 }

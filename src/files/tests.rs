@@ -130,6 +130,26 @@ fn a_link_is_followed_to_where_it_really_leads() {
 }
 
 #[test]
+fn what_may_not_be_read_is_not_told_to_be_missing() {
+    let world = World::new();
+    symlink("../secret/nothing", world.path("open/dangling")).unwrap();
+    for hidden in ["secret/a.txt", "secret/b.txt", "open/../secret/new/b.txt"] {
+        let told = world.text(hidden);
+        assert_eq!(told, format!("{hidden}: the script may not read this; no"));
+    }
+    for missing in ["open/b.txt", "open/new/b.txt", "open/dangling"] {
+        let told = world.text(missing);
+        assert_eq!(told, format!("{missing}: there is no such file or folder"));
+    }
+    let expected = world.path("secret/b.txt");
+    world.gate.allow_expected(&expected).unwrap();
+    assert!(world.text("secret/b.txt").contains("no such file"));
+    fs::write(expected, "come").unwrap();
+    assert_eq!(world.text("secret/b.txt"), "come");
+    assert!(world.text("secret/a.txt").contains("may not read"));
+}
+
+#[test]
 fn links_in_a_folder_lead_to_what_may_be_read_and_nowhere_else() {
     let world = World::new();
     symlink(world.path("secret/a.txt"), world.path("open/data/b.txt")).unwrap();
@@ -176,11 +196,10 @@ fn a_link_that_is_exchanged_leads_to_an_error_and_never_out() {
             let (real, kept) = (world.path("out/a"), world.path("out/kept"));
             while !ended.load(Ordering::Relaxed) {
                 fs::rename(&real, &kept).unwrap();
-                // Whoever writes makes the folder that is missing for a moment.
-                match symlink(world.path("secret"), &real) {
-                    Ok(()) => fs::remove_file(&real).unwrap(),
-                    Err(_) => fs::remove_dir_all(&real).unwrap(),
+                if symlink(world.path("secret"), &real).is_ok() {
+                    fs::remove_file(&real).unwrap();
                 }
+                // Whoever writes makes the folder that is missing for a moment.
                 while fs::rename(&kept, &real).is_err() {
                     let _ = fs::remove_dir_all(&real);
                 }

@@ -1,8 +1,10 @@
 //! What becomes of what a script may not do: advice, or in a session a question.
 
 use crate::files::{Gate, Refusal, Right};
+use crate::interrupt;
 use std::collections::HashSet;
 use std::io::{BufRead, IsTerminal, Write};
+use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
 
 /// A gate that lets nothing through yet. In a session on a terminal it asks the person there.
@@ -48,7 +50,22 @@ fn person_allows(refusal: &Refusal) -> bool {
     // Quoted, so that no name can write on the terminal.
     eprint!("allow this session to {what} {:?}? [y/N] ", refusal.real);
     let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    matches!(answer().as_deref().map(str::trim), Some("y" | "Y" | "yes"))
+}
+
+/// A line from the terminal; nothing where a stop is asked for first.
+fn answer() -> Option<String> {
+    let stdin = std::io::stdin().lock();
+    let mut waiting = libc::pollfd {
+        fd: stdin.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    while !interrupt::requested() {
+        // SAFETY: the pointer is to one entry of ours.
+        if unsafe { libc::poll(&mut waiting, 1, 100) } > 0 {
+            return stdin.lines().next()?.ok();
+        }
+    }
+    None
 }

@@ -4,6 +4,7 @@
 use super::constant::constant;
 use super::host::Host;
 use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt};
+use std::iter::once;
 
 /// The names in the script's call of `params`: `None` if they are computed, empty if the
 /// script does not call it.
@@ -61,9 +62,15 @@ pub(super) fn describe(host: &Host, ast: &AST) -> String {
     );
     text += "Parameters, with their defaults (--set NAME=VALUE):\n";
     for (key, default, comment) in &rows {
-        let row = format!("  {key:key_width$}  {default:default_width$}  {comment}");
+        let mut lines = comment.lines();
+        let first = lines.next().unwrap_or("");
+        let row = format!("  {key:key_width$}  {default:default_width$}  {first}");
         text += row.trim_end();
         text.push('\n');
+        for line in lines {
+            let column = key_width + default_width + 6;
+            text += &format!("{:column$}{line}\n", "");
+        }
     }
     text
 }
@@ -102,17 +109,26 @@ fn shown(value: &Dynamic) -> String {
     }
 }
 
-/// The comment at the end of a parameter's line, if the line has no other parameter.
+/// The comment at the end of a parameter's line, if the line has no other parameter, and what goes
+/// on with it: the lines below that are comments and nothing else.
 fn comment_at(host: &Host, position: Position, all: &[(rhai::Ident, Expr)]) -> String {
     let alone = all
         .iter()
         .filter(|(key, _)| key.pos.line() == position.line())
         .count()
         == 1;
-    match host.place(position) {
-        Some(place) if alone => comment_of_line(place.text()).unwrap_or("").to_owned(),
-        _ => String::new(),
-    }
+    let Some(place) = host.place(position).filter(|_| alone) else {
+        return String::new();
+    };
+    let goes_on = |line: &&str| line.trim_start().starts_with("//");
+    let below = place.source.text.lines().skip(place.line);
+    let lines = match comment_of_line(place.text()) {
+        Some(first) => once(first)
+            .chain(below.take_while(goes_on).filter_map(comment_of_line))
+            .collect(),
+        None => Vec::new(),
+    };
+    lines.join("\n")
 }
 
 /// What stands behind `//`, if that is not within a string.
@@ -158,12 +174,12 @@ mod tests {
     fn parameters_are_listed_with_defaults_and_comments() {
         let text = describe_text(
             "// Adv: adversarial training.\n// Second line.\n\nlet p = params(#{\n    \
-             epochs: 10, // passes over the data\n    data: \"a//b\",\n    eps: 8.0/255.0, // radius\n    \
+             epochs: 10, // passes over\n    // the data\n    data: \"a//b\",\n    eps: 8.0/255.0, // radius\n    \
              lr: -0.5, steps: 2 * 3,\n    radii: [px(2), px(4)],\n    n: [1, 2].len(),\n});\n",
         );
         let expected = "Adv: adversarial training.\nSecond line.\n\n\
             Parameters, with their defaults (--set NAME=VALUE):\n  \
-            epochs  10                        passes over the data\n  \
+            epochs  10                        passes over\n    the data\n  \
             data    \"a//b\"\n  \
             eps     0.03137254901960784       radius\n  \
             lr      -0.5\n  \

@@ -47,8 +47,10 @@ impl Permissions {
             home,
         };
         permissions.allow_read(&permissions.home)?;
-        for path in given().map(Path::new).filter(|path| real(path).is_ok()) {
-            permissions.allow_read(path)?;
+        let may_be_path = |it: &&Path| it.components().nth(1).is_some() || it.exists();
+        for path in given().map(Path::new).filter(may_be_path) {
+            // Where nothing is there, what it is opened for says so.
+            let _ = permissions.gate.allow_expected(path);
         }
         for path in &settings.allow_read {
             let allowed = permissions.allow_read(path);
