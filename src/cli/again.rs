@@ -1,6 +1,9 @@
 //! Running again: a run, or a recipe.
 
-use super::{Checkpoints, Common, FAILED, Run, finish, notice, refused, resume, tell};
+use super::options::{Checkpoints, Common};
+use super::output::{FAILED, finish, notice, refused, tell};
+use super::resume;
+use super::run::Run;
 use crate::recipe::{
     Comparison, Made, Origin, Packing, Recipe, SCRIPT, Verdict, differences, is_recipe, pack,
 };

@@ -1,6 +1,9 @@
 //! `rhobust run --resume RUN`: how the run was called, and what is to be different.
 
-use super::{Cli, Command, Common, Run, notice};
+use super::options::Common;
+use super::output::notice;
+use super::run::Run;
+use super::{Cli, Command};
 use crate::run::Recorded;
 use crate::script::Settings;
 use crate::{Error, Result};

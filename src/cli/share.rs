@@ -1,7 +1,8 @@
 //! Sharing: a run as one file, what such a file says, and two runs beside each other.
 
 use super::again::tolerance;
-use super::{FAILED, notice, refused, resume, tell};
+use super::output::{FAILED, notice, refused, tell};
+use super::resume;
 use crate::Result;
 use crate::files::write_whole;
 use crate::recipe::{

@@ -1,6 +1,8 @@
 //! `rhobust sweep`: a script at every point of a grid of its parameters.
 
-use super::{Checkpoints, Common, FAILED, INTERRUPTED, failed, refused, resume, say};
+use super::options::{Checkpoints, Common, script_path};
+use super::output::{FAILED, INTERRUPTED, failed, refused, say};
+use super::resume;
 use crate::report;
 use crate::run::{Recorded, utc};
 use crate::script;
@@ -33,7 +35,7 @@ Examples:
 command without --dry-run then makes the table)")]
 pub(super) struct Sweep {
     /// The script, a .rhai file
-    #[arg(required_unless_present_any = ["resume", "table"], value_parser = super::script_path())]
+    #[arg(required_unless_present_any = ["resume", "table"], value_parser = script_path())]
     script: Option<PathBuf>,
 
     /// A parameter and its values, for every combination with the others; 0..4 is 0, 1, 2, 3 as in
@@ -100,18 +102,20 @@ struct Prepared {
     texts: Texts,
 }
 
-pub(super) fn run(given: Sweep) -> i32 {
-    if let Some(folder) = &given.table {
-        return told(show_table(folder, given.over).map(|()| 0));
-    }
-    let dry = given.dry_run;
-    match prepare(given) {
-        Err(report) => failed(&report),
-        Ok(prepared) if dry => {
-            prepared.commands().iter().for_each(|line| say(line));
-            0
+impl Sweep {
+    pub fn run(self) -> i32 {
+        if let Some(folder) = &self.table {
+            return told(show_table(folder, self.over).map(|()| 0));
         }
-        Ok(prepared) => told(prepared.run()),
+        let dry = self.dry_run;
+        match prepare(self) {
+            Err(report) => failed(&report),
+            Ok(prepared) if dry => {
+                prepared.commands().iter().for_each(|line| say(line));
+                0
+            }
+            Ok(prepared) => told(prepared.run()),
+        }
     }
 }
 
