@@ -585,7 +585,7 @@ fn every_example_passes_the_check() {
     }
     let script = folder.path().join("main.rhai");
     fs::write(&script, main).unwrap();
-    let mut findings = check(&script).findings;
+    let mut findings = check(&script, &[]).findings;
     findings.retain(|finding| finding.severity == Severity::Error);
     let errors: String = findings.iter().map(Finding::to_string).collect();
     assert!(errors.is_empty(), "{errors}");

@@ -49,7 +49,7 @@ pub(super) fn tolerance(text: &str) -> std::result::Result<f64, String> {
 /// A run that is to be made again.
 struct Again {
     run: Run,
-    /// The values that the script may read where they are paths, if not all.
+    /// What the script may read where it is a path, if not all that is in its parameters.
     opens: Option<Vec<String>>,
     made: Made,
     tolerance: f64,
@@ -201,6 +201,9 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
         );
     }
     let mut opens = (!is_here).then(|| opened(&now, &[]));
+    if is_here {
+        resume::tell_given_then(&then.common, &now.common);
+    }
     let out = now.out.take();
     let mut run = resume::merged(then, now);
     // Sums are added up in another order by another number of threads.
@@ -215,13 +218,7 @@ fn of_run(folder: &Path, mut now: Run) -> Result<Again> {
             // What it read from its own folder has to lie beside the copy.
             let recipe = pack(folder, Packing::default())?;
             let unpacked = unpacked(&recipe)?;
-            let all = || {
-                run.common
-                    .set
-                    .iter()
-                    .map(|(_, value)| value.clone())
-                    .collect()
-            };
+            let all = || opened(&run, &[]);
             // The script may import from above its own folder.
             let root = unpacked.join(SCRIPT).display().to_string();
             opens.get_or_insert_with(all).push(root);
@@ -329,11 +326,10 @@ fn is_beneath(place: &Path, allowed: &Path) -> bool {
     real(place).starts_with(real(allowed))
 }
 
-/// The values that a person gave now, and those of files that are unpacked.
+/// What a person gave now, and the files that are unpacked.
 fn opened(now: &Run, inside: &[(String, String)]) -> Vec<String> {
-    let given = now.common.values().into_iter();
-    let all = given.chain(inside.iter().cloned());
-    all.map(|(_, value)| value).collect()
+    let inside = inside.iter().map(|(_, place)| place.clone());
+    now.common.given().into_iter().chain(inside).collect()
 }
 
 /// The folder that holds the files of a recipe from now on.

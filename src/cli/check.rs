@@ -16,6 +16,10 @@ pub(super) struct Check {
     #[arg(long)]
     json: bool,
 
+    /// Let the script import from a file or folder besides its own folder
+    #[arg(long, value_name = "PATH")]
+    allow_read: Vec<PathBuf>,
+
     /// Exit with 1 for warnings too
     #[arg(long)]
     deny_warnings: bool,
@@ -23,7 +27,7 @@ pub(super) struct Check {
 
 impl Check {
     pub fn run(self) -> i32 {
-        let Checked { findings, imports } = script::check(&self.script);
+        let Checked { findings, imports } = script::check(&self.script, &self.allow_read);
         if self.json {
             say(&serde_json::json!(findings).to_string());
         } else if findings.is_empty() {

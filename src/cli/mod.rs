@@ -86,7 +86,7 @@ pub fn main() -> i32 {
         Command::Repl(given) => given.run(),
         Command::Info => {
             torch::use_threads(None);
-            print!("{}", Info::gather());
+            output::say(Info::gather().to_string().trim_end());
             0
         }
         Command::Check(given) => given.run(),

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::limits::{self, Limits};
 use crate::recipe::is_recipe;
 use crate::run::loops::{Every, Policy, Saving};
-use crate::script::Settings;
+use crate::script::{Settings, paths_in};
 use crate::torch::cuda;
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -55,6 +55,12 @@ impl Common {
     /// All values of parameters: for a script, data is one of them.
     pub fn values(&self) -> Vec<(String, String)> {
         [self.set.as_slice(), &self.data].concat()
+    }
+
+    /// What a script may read because it is in the value of a parameter.
+    pub fn given(&self) -> Vec<String> {
+        let values = self.values().into_iter();
+        values.flat_map(|(_, value)| paths_in(&value)).collect()
     }
 
     /// The words of a command line that say what it may open.

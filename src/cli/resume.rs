@@ -5,7 +5,7 @@ use super::output::notice;
 use super::run::Run;
 use super::{Cli, Command};
 use crate::run::Recorded;
-use crate::script::Settings;
+use crate::script::{Settings, paths_in};
 use crate::{Error, Result};
 use clap::Parser;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,17 @@ pub(super) fn settings(now: Run, folder: PathBuf) -> Result<Settings> {
     check_directory(&recorded, &folder)?;
     let mut then = called(&recorded, &folder)?;
     take_allowed(&mut then.common);
-    let given = now.common.values().into_iter().map(|(_, value)| value);
-    let opens = recorded
-        .opens
-        .map(|then| then.into_iter().chain(given).collect());
+    let given = now.common.given();
+    let opens = match recorded.opens {
+        Some(then) => {
+            tell_opened(&then);
+            Some(then.into_iter().chain(given).collect())
+        }
+        None => {
+            tell_given_then(&then.common, &now.common);
+            None
+        }
+    };
     let mut run = merged(then, now);
     let threads = run.common.threads.or(as_many(recorded.threads));
     if threads != as_many(recorded.threads) {
@@ -65,6 +72,25 @@ pub(super) fn called(recorded: &Recorded, folder: &Path) -> Result<Run> {
 /// else.
 pub(super) fn take_allowed(then: &mut Common) {
     not_again("run", &mut then.allow_read, &mut then.allow_write);
+}
+
+/// What was given then is read again, and said: the record may come from somebody else.
+pub(super) fn tell_given_then(then: &Common, now: &Common) {
+    let now = now.values();
+    let again = then.values().into_iter();
+    let again = again.filter(|(key, _)| now.iter().all(|(other, _)| other != key));
+    let paths: Vec<String> = again.flat_map(|(_, value)| paths_in(&value)).collect();
+    tell_opened(&paths);
+}
+
+/// Says which of them are there and not beneath the current folder.
+fn tell_opened(paths: &[String]) {
+    let real = |path: &Path| path.canonicalize().ok();
+    let here = real(Path::new(".")).unwrap_or_default();
+    let elsewhere = |path: &&String| real(Path::new(path)).is_some_and(|it| !it.starts_with(&here));
+    for path in paths.iter().filter(elsewhere) {
+        notice(&format!("this run may read {path}, as it was given then"));
+    }
 }
 
 /// Empties both, and tells what was in them.

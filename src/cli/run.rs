@@ -2,7 +2,7 @@
 
 use super::again;
 use super::options::{Checkpoints, Common};
-use super::output::{failed, finish, refused};
+use super::output::{failed, finish, refused, say};
 use super::{Cli, resume, share};
 use crate::Result;
 use crate::recipe::is_recipe;
@@ -116,10 +116,10 @@ impl Run {
             .find_subcommand_mut("run")
             .map(|it| it.render_help().to_string());
         match self.script {
-            None => println!("{}", usage.unwrap_or_default()),
+            None => say(&usage.unwrap_or_default()),
             Some(recipe) if is_recipe(&recipe) => return share::describe(&recipe),
             Some(script) => match script::describe(&script) {
-                Ok(text) => println!("{text}\n{}", usage.unwrap_or_default()),
+                Ok(text) => say(&format!("{text}\n{}", usage.unwrap_or_default())),
                 Err(report) => return failed(&report),
             },
         }

@@ -73,6 +73,11 @@ impl Folder {
     /// `Invalid` with the path where there is none, it may not be read, or it is no ordinary file.
     pub fn file(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
+        // To open some devices is to do something with them.
+        let kind = self.handle.metadata(path);
+        if kind.is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+            return Err(not_ordinary(&self.shown(path)));
+        }
         match self.handle.open_with(path, &reading(true)) {
             Ok(file) => File::ordinary(
                 file.into_std(),

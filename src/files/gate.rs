@@ -27,8 +27,8 @@ pub struct Refusal<'a> {
     pub reason: &'a str,
     /// The path that would have to be allowed, as a person would write it.
     pub needed: &'a Path,
-    /// Where it leads.
-    pub real: &'a Path,
+    /// Where it leads; none where nothing is there, of which the script is told nothing.
+    pub real: Option<&'a Path>,
 }
 
 /// What becomes of a refusal: advice for the user, or nothing where a person allowed it.
@@ -85,7 +85,11 @@ impl Gate {
     /// # Errors
     /// `Invalid` for what can be no path, or where nobody may look.
     pub fn allow_expected(&self, path: &Path) -> Result<()> {
-        self.allow_real(Right::Read, real_or_new(path)?)
+        let real = real_or_new(path)?;
+        match self.may_read(&real) {
+            Some(_) => Ok(()),
+            None => self.allow_real(Right::Read, real),
+        }
     }
 
     fn allow_real(&self, right: Right, real: PathBuf) -> Result<()> {
@@ -189,17 +193,16 @@ impl Gate {
         // Of what may not be read it is not told either whether it is there.
         let covered = |real: Result<PathBuf>| real.is_ok_and(|it| self.may_read(&it).is_some());
         let told = |place: &PathBuf| covered(nearest(place)) || covered(real_or_new(place));
-        let first = match found.first() {
-            None if !places.iter().any(told) => places.last(),
-            first => first,
-        };
         let shown_as = shown.display();
-        let Some(first) = first else {
-            bail!("{shown_as}: there is no such file or folder");
+        let reason = match places.iter().filter(|it| told(it)).count() {
+            all if all == places.len() => return Err(missing(shown, places)),
+            0 => format!("{shown_as}: the script may not read this"),
+            _ => format!("{shown_as}: there is no such file or folder that the script may read"),
         };
-        let reason = format!("{shown_as}: the script may not read this");
-        let root = self.ask(Right::Read, first, shown, &reason)?;
-        Ok((first.clone(), root))
+        match found.first() {
+            Some(real) => Ok((real.clone(), self.ask(Right::Read, real, shown, &reason)?)),
+            None => Err(self.refused(Right::Read, shown, &reason)),
+        }
     }
 
     /// What a link in a folder leads to, at `path`; nothing where it leads nowhere.
@@ -260,22 +263,31 @@ impl Gate {
             shown.file_name().is_some(),
             "{shown_as}: a file needs a name"
         );
-        let real = real_or_new(path).map_err(|error| error.with_path_as(path, shown))?;
+        let reason = format!("{shown_as}: the script may write only into {where_to}");
+        let folder = shown.parent().filter(|it| !it.as_os_str().is_empty());
+        let needed = folder.unwrap_or(Path::new("."));
+        let Some(real) = self.real_to_write(shown, path)? else {
+            return Err(self.refused(Right::Write, needed, &reason));
+        };
         let root = match self.may_write(&real) {
             Some(root) => root,
             None => {
-                let folder = shown.parent().filter(|it| !it.as_os_str().is_empty());
-                let reason = format!("{shown_as}: the script may write only into {where_to}");
-                let needed = real.parent().unwrap_or(&real);
-                self.ask(
-                    Right::Write,
-                    needed,
-                    folder.unwrap_or(Path::new(".")),
-                    &reason,
-                )?
+                let asked = real.parent().unwrap_or(&real);
+                self.ask(Right::Write, asked, needed, &reason)?
             }
         };
         Target::new(self.clone(), root, real, shown.to_owned())
+    }
+
+    /// Where something would be written; none where that cannot be told and may not be.
+    fn real_to_write(&self, shown: &Path, path: &Path) -> Result<Option<PathBuf>> {
+        match real_or_new(path) {
+            Ok(real) => Ok(Some(real)),
+            Err(error) if nearest(path).is_ok_and(|it| self.may_write(&it).is_some()) => {
+                Err(error.with_path_as(path, shown))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// A folder, perhaps a new one, that may be read or written.
@@ -283,20 +295,22 @@ impl Gate {
     /// # Errors
     /// `Invalid` where neither is so.
     pub fn lasting(&self, shown: &Path) -> Result<LastingFolder> {
-        let real = real_or_new(shown)?;
+        check_text(shown)?;
+        let Some(real) = self.real_to_write(shown, shown)? else {
+            return Err(self.refused(Right::Write, shown, &not_here(shown)));
+        };
         if !real.exists() || self.may_read(&real).is_none() {
-            self.to_write(&real)?;
+            self.to_write(shown, &real)?;
         }
         Ok(LastingFolder::new(self.clone(), real, shown.to_owned()))
     }
 
     /// What covers a folder that is to be written.
-    pub(super) fn to_write(&self, real: &Path) -> Result<Arc<Root>> {
-        if let Some(root) = self.may_write(real) {
-            return Ok(root);
+    pub(super) fn to_write(&self, shown: &Path, real: &Path) -> Result<Arc<Root>> {
+        match self.may_write(real) {
+            Some(root) => Ok(root),
+            None => self.ask(Right::Write, real, shown, &not_here(shown)),
         }
-        let reason = format!("{}: the script may not write here", real.display());
-        self.ask(Right::Write, real, real, &reason)
     }
 
     /// Tells of a refusal. Where a person allows it, what covers `real` from now on.
@@ -305,7 +319,7 @@ impl Gate {
             right,
             reason,
             needed,
-            real,
+            real: Some(real),
         };
         match (self.0.ask)(&refusal) {
             Some(advice) => bail!("{reason}; {advice}"),
@@ -316,6 +330,18 @@ impl Gate {
                 Ok(root)
             }
         }
+    }
+
+    /// What a script is told where nobody is asked, because nothing is there: the same.
+    fn refused(&self, right: Right, needed: &Path, reason: &str) -> Error {
+        let refusal = Refusal {
+            right,
+            reason,
+            needed,
+            real: None,
+        };
+        let advice = (self.0.ask)(&refusal).unwrap_or_default();
+        Error::invalid(format!("{reason}; {advice}"))
     }
 
     fn may_read(&self, real: &Path) -> Option<Arc<Root>> {
@@ -351,6 +377,20 @@ fn covering(roots: &Mutex<Vec<Arc<Root>>>, real: &Path) -> Option<Arc<Root>> {
 /// A list whose last holder panicked is as good as before: all that happens to it is a push.
 fn held<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn not_here(shown: &Path) -> String {
+    format!("{}: the script may not write here", shown.display())
+}
+
+/// Why there is nothing at places of which a script may know everything.
+fn missing(shown: &Path, places: &[PathBuf]) -> Error {
+    let locked = |place: &PathBuf| {
+        let error = place.canonicalize().err()?;
+        (error.kind() == std::io::ErrorKind::PermissionDenied).then(|| Error::io(shown, &error))
+    };
+    let none = || Error::io(shown, &std::io::ErrorKind::NotFound.into());
+    places.iter().find_map(locked).unwrap_or_else(none)
 }
 
 fn open_file(root: &Root, real: &Path, shown: &Path, gate: Option<&Gate>) -> Result<File> {

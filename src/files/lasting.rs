@@ -37,6 +37,11 @@ impl LastingFolder {
         Gate::of_user()?.lasting(path)
     }
 
+    /// The path with links and `..` resolved.
+    pub fn real(&self) -> &Path {
+        &self.real
+    }
+
     /// To read what is in it; nothing where it does not exist.
     ///
     /// # Errors
@@ -56,7 +61,7 @@ impl LastingFolder {
     /// # Errors
     /// `Invalid` where it may not be written.
     pub fn to_write(&self) -> Result<FolderToWrite> {
-        let root = self.gate.to_write(&self.real)?;
+        let root = self.gate.to_write(&self.shown, &self.real)?;
         let handle = root.make_folder(&self.real);
         let handle = handle.map_err(|error| Error::io(&self.shown, &error))?;
         self.gate

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 /// A file or folder, perhaps one that does not exist yet, with all beneath it.
+#[derive(Debug)]
 pub(super) struct Root {
     /// What may be used.
     real: PathBuf,

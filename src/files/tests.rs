@@ -141,12 +141,56 @@ fn what_may_not_be_read_is_not_told_to_be_missing() {
         let told = world.text(missing);
         assert_eq!(told, format!("{missing}: there is no such file or folder"));
     }
+    // One of several places may be read, another not.
+    let places = |name: &str| ["open", "secret"].map(|it| world.path(it).join(name));
+    for name in ["c.txt", "data/../../secret/c.txt"] {
+        let told = || {
+            let refused = world.gate.file(Path::new(name), &places(name));
+            refused.unwrap_err().to_string()
+        };
+        let missing = told();
+        fs::write(world.path("secret/c.txt"), "secret").unwrap();
+        assert_eq!(told(), missing);
+        fs::remove_file(world.path("secret/c.txt")).unwrap();
+    }
     let expected = world.path("secret/b.txt");
     world.gate.allow_expected(&expected).unwrap();
     assert!(world.text("secret/b.txt").contains("no such file"));
     fs::write(expected, "come").unwrap();
     assert_eq!(world.text("secret/b.txt"), "come");
     assert!(world.text("secret/a.txt").contains("may not read"));
+}
+
+#[test]
+fn what_may_not_be_written_is_not_told_of() {
+    let world = World::new();
+    symlink("nothing", world.path("secret/dangling")).unwrap();
+    symlink("a.txt", world.path("secret/link")).unwrap();
+    for name in ["new", "dangling", "link", "data/../b", "nothing/../b"] {
+        let path = world.path("secret").join(name);
+        let target = world.gate.target(Path::new(name), &path, "out");
+        let told = target.unwrap_err().to_string();
+        assert_eq!(
+            told,
+            format!("{name}: the script may write only into out; no")
+        );
+        let told = world.gate.lasting(&path).unwrap_err().to_string();
+        let shown = path.display();
+        assert_eq!(told, format!("{shown}: the script may not write here; no"));
+    }
+    // Of what may be written it is told everything.
+    symlink("nothing", world.path("out/dangling")).unwrap();
+    let path = world.path("out/dangling");
+    let told = world.gate.target(Path::new("x"), &path, "out").unwrap_err();
+    assert_eq!(told.to_string(), "x: this is a link that leads nowhere");
+    // Folders are made by what is written, not by the wish.
+    let target = world
+        .gate
+        .target(Path::new("y"), &world.path("out/new/y"), "out");
+    let target = target.unwrap();
+    assert!(!world.path("out/new").exists());
+    target.write(b"y").unwrap();
+    assert_eq!(fs::read(world.path("out/new/y")).unwrap(), b"y");
 }
 
 #[test]
@@ -334,12 +378,14 @@ fn what_was_opened_is_known_afterwards() {
 #[test]
 fn a_person_who_is_asked_can_allow_it() {
     let world = World::new();
-    let gate = Gate::new(|refusal| match refusal.real.ends_with("secret/a.txt") {
-        true => None,
-        false => Some("no".into()),
+    let gate = Gate::new(|refusal| match refusal.real {
+        Some(real) if real.ends_with("secret/a.txt") => None,
+        _ => Some("no".into()),
     });
     let open = |name: &str| gate.file(Path::new(name), &[world.path(name)]);
     assert!(open("secret/a.txt").is_ok() && open("secret/data/a.txt").is_err());
+    // Nobody is asked for what is not there.
+    assert!(open("missing/secret/a.txt").is_err());
     assert_eq!(gate.granted(), [(Right::Read, world.path("secret/a.txt"))]);
 }
 

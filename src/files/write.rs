@@ -36,8 +36,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 #[derive(Debug)]
 pub struct Target {
     gate: Gate,
-    folder: Arc<Dir>,
-    name: OsString,
+    root: Arc<Root>,
     real: PathBuf,
     shown: PathBuf,
 }
@@ -49,17 +48,20 @@ impl Target {
         real: PathBuf,
         shown: PathBuf,
     ) -> Result<Target> {
-        let parent = root.parent_to_write(&real);
-        let (folder, name) = parent.map_err(|error| Error::io(&shown, &error))?;
-        let name = name.to_owned();
-        let there = folder.symlink_metadata(&name);
-        if there.is_ok_and(|it| !it.is_file() && !it.is_dir()) {
-            return Err(not_ordinary(&shown));
+        let there = root
+            .parent(&real)
+            .and_then(|(folder, name)| folder.symlink_metadata(name));
+        match there {
+            Ok(it) if !it.is_file() && !it.is_dir() => return Err(not_ordinary(&shown)),
+            // Folders on the way are made when something is written.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io(&shown, &error));
+            }
+            _ => {}
         }
         Ok(Target {
             gate,
-            folder: Arc::new(folder),
-            name,
+            root,
             real,
             shown,
         })
@@ -75,8 +77,11 @@ impl Target {
     /// # Errors
     /// `Invalid` with the path and what the system said; the old file is then still there.
     pub fn write(&self, content: &[u8]) -> Result<()> {
-        let written = write_into(&self.folder, &self.name, content);
-        written.map_err(|error| Error::io(&self.shown, &error))?;
+        let write = || {
+            let (folder, name) = self.root.parent_to_write(&self.real)?;
+            write_into(&Arc::new(folder), name, content)
+        };
+        write().map_err(|error| Error::io(&self.shown, &error))?;
         let bytes = content.len() as u64;
         self.gate
             .log(Right::Write, &self.shown, &self.real, What::File { bytes });

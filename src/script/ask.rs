@@ -3,9 +3,10 @@
 use crate::files::{Gate, Refusal, Right};
 use crate::interrupt;
 use std::collections::HashSet;
-use std::io::{BufRead, IsTerminal, Write};
-use std::os::fd::AsRawFd;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// A gate that lets nothing through yet. In a session on a terminal it asks the person there.
 pub(super) fn gate(interactive: bool) -> Gate {
@@ -18,12 +19,15 @@ pub(super) fn gate(interactive: bool) -> Gate {
     let denied = Mutex::new(HashSet::new());
     Gate::new(move |refusal| {
         let mut denied = denied.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (refusal.right, refusal.real.to_owned());
-        if !denied.contains(&key) && at_terminal() {
-            if person_allows(refusal) {
-                return None;
+        if let Some(real) = refusal.real.filter(|_| at_terminal()) {
+            let key = (refusal.right, real.to_owned());
+            if !denied.contains(&key) {
+                match person_allows(refusal.right, real) {
+                    Some(true) => return None,
+                    Some(false) => denied.insert(key),
+                    None => false,
+                };
             }
-            denied.insert(key);
         }
         let (flag, path) = (flag(refusal), refusal.needed.display());
         Some(format!("`:{flag} {path}` allows it"))
@@ -41,30 +45,44 @@ fn at_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks once; everything but a clear yes is a no.
-fn person_allows(refusal: &Refusal) -> bool {
-    let what = match refusal.right {
+/// Asks once; everything but a clear yes is a no, and a stop no answer.
+fn person_allows(right: Right, real: &Path) -> Option<bool> {
+    let what = match right {
         Right::Read => "read",
         Right::Write => "write",
     };
     // Quoted, so that no name can write on the terminal.
-    eprint!("allow this session to {what} {:?}? [y/N] ", refusal.real);
+    eprint!("allow this session to {what} {:?}? [y/N] ", real);
     let _ = std::io::stderr().flush();
-    matches!(answer().as_deref().map(str::trim), Some("y" | "Y" | "yes"))
+    Some(matches!(answer()?.trim(), "y" | "Y" | "yes"))
 }
 
 /// A line from the terminal; nothing where a stop is asked for first.
 fn answer() -> Option<String> {
-    let stdin = std::io::stdin().lock();
+    let mut line = Vec::new();
     let mut waiting = libc::pollfd {
-        fd: stdin.as_raw_fd(),
+        fd: libc::STDIN_FILENO,
         events: libc::POLLIN,
         revents: 0,
     };
     while !interrupt::requested() {
         // SAFETY: the pointer is to one entry of ours.
-        if unsafe { libc::poll(&mut waiting, 1, 100) } > 0 {
-            return stdin.lines().next()?.ok();
+        match unsafe { libc::poll(&mut waiting, 1, 100) } {
+            0 => continue,
+            // A signal, most likely Ctrl-C.
+            -1 => {
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            }
+            _ => {}
+        }
+        let mut part = [0; 256];
+        // SAFETY: the pointer is to as many bytes of ours.
+        let got = unsafe { libc::read(libc::STDIN_FILENO, part.as_mut_ptr().cast(), part.len()) };
+        let part = &part[..usize::try_from(got).unwrap_or(0)];
+        line.extend_from_slice(part);
+        if part.is_empty() || part.ends_with(b"\n") {
+            return Some(String::from_utf8_lossy(&line).into_owned());
         }
     }
     None

@@ -110,7 +110,7 @@ fn shown(value: &Dynamic) -> String {
 }
 
 /// The comment at the end of a parameter's line, if the line has no other parameter, and what goes
-/// on with it: the lines below that are comments and nothing else.
+/// on with it: comments in lines of their own below, in its column.
 fn comment_at(host: &Host, position: Position, all: &[(rhai::Ident, Expr)]) -> String {
     let alone = all
         .iter()
@@ -120,19 +120,20 @@ fn comment_at(host: &Host, position: Position, all: &[(rhai::Ident, Expr)]) -> S
     let Some(place) = host.place(position).filter(|_| alone) else {
         return String::new();
     };
-    let goes_on = |line: &&str| line.trim_start().starts_with("//");
-    let below = place.source.text.lines().skip(place.line);
-    let lines = match comment_of_line(place.text()) {
-        Some(first) => once(first)
-            .chain(below.take_while(goes_on).filter_map(comment_of_line))
-            .collect(),
-        None => Vec::new(),
+    let Some((column, first)) = comment_of_line(place.text()) else {
+        return String::new();
     };
+    let goes_on = |line| match comment_of_line(line) {
+        Some((at, more)) if at == column && line[..at].trim().is_empty() => Some(more),
+        _ => None,
+    };
+    let below = place.source.text.lines().skip(place.line);
+    let lines: Vec<&str> = once(first).chain(below.map_while(goes_on)).collect();
     lines.join("\n")
 }
 
-/// What stands behind `//`, if that is not within a string.
-fn comment_of_line(line: &str) -> Option<&str> {
+/// Where the first `//` that is not within a string stands, in bytes, and what stands behind it.
+fn comment_of_line(line: &str) -> Option<(usize, &str)> {
     let mut quoted = false;
     let mut escaped = false;
     for (index, c) in line.char_indices() {
@@ -141,7 +142,7 @@ fn comment_of_line(line: &str) -> Option<&str> {
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
             '/' if !quoted && line[index..].starts_with("//") => {
-                return Some(line[index..].trim_start_matches('/').trim());
+                return Some((index, line[index..].trim_start_matches('/').trim()));
             }
             _ => {}
         }
@@ -174,7 +175,7 @@ mod tests {
     fn parameters_are_listed_with_defaults_and_comments() {
         let text = describe_text(
             "// Adv: adversarial training.\n// Second line.\n\nlet p = params(#{\n    \
-             epochs: 10, // passes over\n    // the data\n    data: \"a//b\",\n    eps: 8.0/255.0, // radius\n    \
+             epochs: 10, // passes over\n                // the data\n    // no part of it\n    data: \"a//b\",\n    eps: 8.0/255.0, // radius\n    \
              lr: -0.5, steps: 2 * 3,\n    radii: [px(2), px(4)],\n    n: [1, 2].len(),\n});\n",
         );
         let expected = "Adv: adversarial training.\nSecond line.\n\n\

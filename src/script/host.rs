@@ -34,8 +34,8 @@ pub struct Settings {
     pub interactive: bool,
     /// `--set key=value`, in their order.
     pub set: Vec<(String, String)>,
-    /// Those values of `set` that the script may read where they are paths: what a person gave it.
-    /// By default all.
+    /// What the script may read where it is a path: what a person gave it. By default all that is
+    /// in the values of `set`.
     pub opens: Option<Vec<String>>,
     pub seed: Option<u64>,
     pub device: Option<String>,
@@ -255,7 +255,9 @@ impl Host {
     /// A folder, perhaps a new one, that outlives the run, if the script may read or write it. A
     /// relative path lies in the current folder.
     pub fn lasting(&self, path: impl AsRef<Path>) -> Result<LastingFolder> {
-        self.0.permissions.lasting(path.as_ref())
+        let folder = self.0.permissions.lasting(path.as_ref())?;
+        self.recording(|record| record.check_free(folder.real()))?;
+        Ok(folder)
     }
 
     /// The folder that the run writes into, if it has one yet.

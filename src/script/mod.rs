@@ -53,7 +53,7 @@ pub use estimate::estimate;
 pub use host::{Host, Settings, read_script};
 pub use launch::{Ending, Left, describe, meanings, run};
 pub use params::{Params, parse as parse_parameter};
-pub use permissions::new_run_folder;
+pub use permissions::{new_run_folder, paths_in};
 pub use resolver::stdlib;
 pub use sources::{Place, Source};
 pub use test::{Outcome, test};

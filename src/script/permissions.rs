@@ -32,24 +32,18 @@ impl Permissions {
                 .unwrap_or_default(),
             None => real(Path::new("."))?,
         };
-        // A path handed over with --set was given to the script to read, and so was each of a
-        // list with commas.
-        let values: Vec<&String> = match &settings.opens {
-            Some(opens) => opens.iter().collect(),
-            None => settings.set.iter().map(|(_, value)| value).collect(),
-        };
-        let given = || values.iter().flat_map(|value| whole_and_parts(value));
+        let all = || settings.set.iter().flat_map(|(_, value)| paths_in(value));
+        let given = settings.opens.clone().unwrap_or_else(|| all().collect());
         let permissions = Permissions {
             gate: ask::gate(settings.interactive),
             interactive: settings.interactive,
-            given: given().map(OsString::from).collect(),
+            given: given.iter().map(OsString::from).collect(),
             run: RefCell::default(),
             home,
         };
         permissions.allow_read(&permissions.home)?;
-        let may_be_path = |it: &&Path| it.components().nth(1).is_some() || it.exists();
-        for path in given().map(Path::new).filter(may_be_path) {
-            // Where nothing is there, what it is opened for says so.
+        for path in given.iter().map(Path::new) {
+            // What it is opened for says what is wrong.
             let _ = permissions.gate.allow_expected(path);
         }
         for path in &settings.allow_read {
@@ -168,11 +162,16 @@ impl Permissions {
     }
 }
 
-fn whole_and_parts(value: &str) -> impl Iterator<Item = &str> {
-    let parts = value
-        .split(',')
-        .filter(move |part| *part != value && !part.is_empty());
-    std::iter::once(value).chain(parts)
+/// What a person who gives a parameter this value gives a script to read: the path that it is, and
+/// each that is there of a list with commas. Names that a recipe brings along may have commas, too:
+/// they are no lists.
+pub fn paths_in(value: &str) -> Vec<String> {
+    let is_there = |part: &&str| *part != value && Path::new(part).exists();
+    let parts = value.split(',').filter(is_there);
+    std::iter::once(value)
+        .chain(parts)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn real(path: &Path) -> Result<PathBuf> {
@@ -316,6 +315,23 @@ mod tests {
             settings.set.push(("data".into(), path));
         });
         assert!(set.permissions.file(&set.root.join("secret/key")).is_ok());
+    }
+
+    #[test]
+    fn a_list_that_a_person_gives_is_several_paths_and_a_name_of_a_recipe_is_one() {
+        let list = |root: &Path| format!("nothing,{}/secret/key,x", root.display());
+        let set = world(|root, settings| settings.set.push(("data".into(), list(root))));
+        assert!(set.permissions.file(&set.root.join("secret/key")).is_ok());
+        let named = world(|root, settings| {
+            settings.opens = Some(vec![list(root)]);
+            settings.set.push(("data".into(), list(root)));
+        });
+        assert!(
+            named
+                .permissions
+                .file(&named.root.join("secret/key"))
+                .is_err()
+        );
     }
 
     #[test]

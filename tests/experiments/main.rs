@@ -310,7 +310,7 @@ fn every_script_passes_the_check() {
             if script.is_dir() {
                 continue;
             }
-            let mut findings = script::check(&script).findings;
+            let mut findings = script::check(&script, &[]).findings;
             // A test of the library attacks with nothing on purpose.
             findings.retain(|it| folder != "tests/stdlib" || it.code != "zero-eps");
             assert!(findings.is_empty(), "{}: {findings:#?}", script.display());

@@ -321,7 +321,9 @@ fn a_recipe_opens_nothing_by_itself() {
     fs::create_dir(place.path("away/secret")).unwrap();
     let weights = place.path("made/weights.safetensors");
     fs::copy(weights, place.path("away/secret/w.safetensors")).unwrap();
-    let parts = ["the script may not read this; start it with --allow-read secret"];
+    let parts = [
+        "there is no such file or folder that the script may read; start it with --allow-read secret",
+    ];
     place.says("away", &["run", "../reads.rhobust"], 0, &parts);
     place.says("away", &["replay", "../runs/reads"], 0, &parts);
     let fails = [
@@ -335,6 +337,20 @@ fn a_recipe_opens_nothing_by_itself() {
     place.says("away", &fails, 1, &parts);
     let on = ["run", "--resume", "failed", "--set", "fails=false"];
     place.says("away", &on, 0, &parts);
+    // Nor are the names of its files.
+    let reads =
+        r#"try { load_tensors("../secret/w.safetensors"); } catch (error) { print(error); }"#;
+    place.write("a,..,b.rhai", reads);
+    place.says("", &["run", "a,..,b.rhai", "--out", "runs/comma"], 0, &[]);
+    place.says(
+        "",
+        &["pack", "runs/comma", "--out", "a,..,b.rhobust"],
+        0,
+        &[],
+    );
+    fs::create_dir_all(place.path("away/deep")).unwrap();
+    let parts = ["../secret/w.safetensors: the script may not read this"];
+    place.says("away/deep", &["run", "../../a,..,b.rhobust"], 0, &parts);
     place.write("broken.rhobust", "no zip");
     place.says(
         "",

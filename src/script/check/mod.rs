@@ -17,7 +17,7 @@ use super::{Host, Settings, host, thread};
 use crate::{Error, Result};
 use files::Checker;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How bad a finding is: an error fails when it is reached, a warning is suspicious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -97,11 +97,17 @@ pub struct Checked {
     pub imports: usize,
 }
 
-/// Checks the script at `path` and what it imports.
-pub fn check(path: &Path) -> Checked {
+/// Checks the script at `path` and what it imports, from its own folder and what `allow_read` adds.
+pub fn check(path: &Path, allow_read: &[PathBuf]) -> Checked {
+    let settings = Settings {
+        script: Some(path.to_owned()),
+        allow_read: allow_read.to_owned(),
+        ..Settings::default()
+    };
     let script = path.to_owned();
-    let checked =
-        thread::with_large_stack(move || check_here(&script).map_err(|error| error.to_string()));
+    let checked = thread::with_large_stack(move || {
+        check_here(&script, settings).map_err(|error| error.to_string())
+    });
     checked
         .and_then(|inner| inner)
         .unwrap_or_else(|message| Checked {
@@ -110,11 +116,8 @@ pub fn check(path: &Path) -> Checked {
         })
 }
 
-fn check_here(script: &Path) -> Result<Checked> {
-    let host = Host::new(Settings {
-        script: Some(script.to_owned()),
-        ..Settings::default()
-    })?;
+fn check_here(script: &Path, settings: Settings) -> Result<Checked> {
+    let host = Host::new(settings)?;
     let real = script.canonicalize().map_err(|e| Error::io(script, &e))?;
     let text = host::read_script(&crate::files::File::open(script)?)?;
     let mut checker = Checker::new(host, script);
