@@ -4,7 +4,8 @@
 # make hostile  a thousand scripts that want what is not theirs, each function called CALLS (200)
 #               times with what it does not expect, DAMAGED (1000000) damaged pictures and as
 #               many weight files
-# make fuzz     feeds each reader of files and texts for FUZZED (1800) seconds
+# make fuzz     feeds each reader of files and texts for FUZZED (1800) seconds, beginning with the
+#               inputs kept in tests/fuzz/corpus.tar.xz; `make fuzz-keep` puts there what it found
 # make check    formatting and lints
 # make bench    times the session, tensor operations, loading, attacks, training and evaluations
 #               beside Python
@@ -52,12 +53,18 @@ FUZZ_OPTIONS = --fuzz-dir tests/fuzz --sanitizer $(SANITIZER) --target-dir targe
 
 fuzz: build
 	$(PYTHON) tests/fuzz/seeds.py target/release/rhobust target/fuzz/seeds
+	$(PYTHON) -m tarfile -e tests/fuzz/corpus.tar.xz target/fuzz
 	$(FUZZ) build $(FUZZ_OPTIONS)
 	for target in $$($(FUZZ) list --fuzz-dir tests/fuzz); do \
-		mkdir -p target/fuzz/corpus/$$target && \
-		$(FUZZ) run $(FUZZ_OPTIONS) $$target target/fuzz/corpus/$$target target/fuzz/seeds/$$target \
+		mkdir -p target/fuzz/corpus/$$target target/fuzz/kept/$$target && \
+		$(FUZZ) run $(FUZZ_OPTIONS) $$target target/fuzz/corpus/$$target \
+			target/fuzz/kept/$$target target/fuzz/seeds/$$target \
 			-- -max_total_time=$(FUZZED) -rss_limit_mb=4096 -timeout=60 || exit 1; \
 	done
+
+fuzz-keep: build
+	$(FUZZ) build $(FUZZ_OPTIONS)
+	$(PYTHON) tests/fuzz/keep.py target/fuzz
 
 check: libtorch
 	cargo fmt --check
@@ -105,4 +112,4 @@ clean:
 distclean: clean
 	rm -rf .libtorch .libtorch.partial .libtorch.lock
 
-.PHONY: build demo test hostile fuzz check bench kills faults libtorch tools clean distclean
+.PHONY: build demo test hostile fuzz fuzz-keep check bench kills faults libtorch tools clean distclean
