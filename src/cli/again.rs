@@ -4,6 +4,7 @@ use super::options::{Checkpoints, Common};
 use super::output::{FAILED, finish, notice, refused, tell};
 use super::resume;
 use super::run::Run;
+use crate::files::resolved;
 use crate::recipe::{
     Comparison, Made, Origin, Packing, Recipe, SCRIPT, Verdict, differences, is_recipe, pack,
 };
@@ -322,8 +323,7 @@ fn of_recipe(path: &Path, mut now: Run) -> Result<Again> {
 }
 
 fn is_beneath(place: &Path, allowed: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    real(place).starts_with(real(allowed))
+    resolved(place).starts_with(resolved(allowed))
 }
 
 /// What a person gave now, and the files that are unpacked.

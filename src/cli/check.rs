@@ -2,6 +2,7 @@
 
 use super::options::script_path;
 use super::output::{FAILED, say};
+use crate::report::counted;
 use crate::script::{self, Checked, Finding, Severity};
 use clap::Args;
 use std::path::PathBuf;
@@ -33,8 +34,7 @@ impl Check {
         } else if findings.is_empty() {
             let imports = match imports {
                 0 => String::new(),
-                1 => " and 1 import".to_owned(),
-                n => format!(" and {n} imports"),
+                n => format!(" and {}", counted(n, "import")),
             };
             say(&format!(
                 "{}{imports}: no mistakes found",

@@ -8,6 +8,7 @@ use crate::files::write_whole;
 use crate::recipe::{
     Comparison, Made, Packing, Recipe, Verdict, differences, is_recipe, pack, unified,
 };
+use crate::report::counted;
 use crate::run::Recorded;
 use clap::Args;
 use std::io::{IsTerminal, Write};
@@ -130,11 +131,8 @@ impl Inspect {
                     folder.display()
                 );
                 recipe.unpack(folder)?;
-                let what = match recipe.files.len() {
-                    1 => "1 file".to_owned(),
-                    n => format!("{n} files"),
-                };
-                return Ok(format!("{what} in {}", folder.display()));
+                let files = counted(recipe.files.len(), "file");
+                return Ok(format!("{files} in {}", folder.display()));
             }
             match self.script {
                 // On a screen it shows what it is, in a file it is what it was.

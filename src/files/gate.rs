@@ -315,13 +315,7 @@ impl Gate {
 
     /// Tells of a refusal. Where a person allows it, what covers `real` from now on.
     fn ask(&self, right: Right, real: &Path, needed: &Path, reason: &str) -> Result<Arc<Root>> {
-        let refusal = Refusal {
-            right,
-            reason,
-            needed,
-            real: Some(real),
-        };
-        match (self.0.ask)(&refusal) {
+        match self.advice(right, Some(real), needed, reason) {
             Some(advice) => bail!("{reason}; {advice}"),
             None => {
                 let root = Arc::new(Root::open(real.to_owned())?);
@@ -334,14 +328,23 @@ impl Gate {
 
     /// What a script is told where nobody is asked, because nothing is there: the same.
     fn refused(&self, right: Right, needed: &Path, reason: &str) -> Error {
-        let refusal = Refusal {
+        let advice = self.advice(right, None, needed, reason);
+        Error::invalid(format!("{reason}; {}", advice.unwrap_or_default()))
+    }
+
+    fn advice(
+        &self,
+        right: Right,
+        real: Option<&Path>,
+        needed: &Path,
+        reason: &str,
+    ) -> Option<String> {
+        (self.0.ask)(&Refusal {
             right,
             reason,
             needed,
-            real: None,
-        };
-        let advice = (self.0.ask)(&refusal).unwrap_or_default();
-        Error::invalid(format!("{reason}; {advice}"))
+            real,
+        })
     }
 
     fn may_read(&self, real: &Path) -> Option<Arc<Root>> {

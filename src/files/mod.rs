@@ -27,4 +27,5 @@ pub use lock::Lock;
 pub use log::{Access, Content, What};
 pub use name::plain_name;
 pub use open::{File, LARGEST_IMAGE, LARGEST_TEXT};
+pub use real::resolved;
 pub use write::{NewFile, Target, is_temporary, write_whole};

@@ -9,6 +9,11 @@ pub(super) fn real(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| Error::io(path, &error))
 }
 
+/// The same where there is something, else the path as it is: to compare and to name.
+pub fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// The real path of something that may not exist yet. Folders on the way that do not exist
 /// are kept by name, so they must not contain `..`; a link that leads nowhere is refused,
 /// because writing to it would create what it points to.

@@ -2,6 +2,7 @@
 
 use super::archive::Recipe;
 use super::pack::{Datum, parameters_of};
+use crate::report::counted;
 use crate::run::{Input, InputFile, Machine, Recorded, innermost_folder};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -247,11 +248,8 @@ fn first_other(then: &[&InputFile], now: &[&InputFile]) -> Option<String> {
 }
 
 fn told(input: &Input) -> String {
-    let files = match input.files {
-        Some(1) => "1 file, ".to_owned(),
-        Some(n) => format!("{n} files, "),
-        None => String::new(),
-    };
+    let files = input.files.map(|n| counted(n, "file") + ", ");
+    let files = files.unwrap_or_default();
     let hash = input.blake3.get(..12).unwrap_or(&input.blake3);
     format!("{files}{} bytes, BLAKE3 {hash}", input.bytes)
 }

@@ -3,7 +3,7 @@
 use super::archive::{Recipe, SCRIPT};
 use super::pack::Origin;
 use super::results::{Numbers, Results};
-use crate::report::{binary_size, duration, short};
+use crate::report::{binary_size, counted, duration, short};
 use crate::sweep::quoted;
 use serde_json::Value;
 use std::fmt;
@@ -157,11 +157,8 @@ impl fmt::Display for Recipe {
             .iter()
             .map(|datum| {
                 let input = &datum.input;
-                let files = match input.files {
-                    Some(1) => "1 file, ".to_owned(),
-                    Some(n) => format!("{n} files, "),
-                    None => String::new(),
-                };
+                let files = input.files.map(|n| counted(n, "file") + ", ");
+                let files = files.unwrap_or_default();
                 let what = format!("{} ({files}{})", input.path, binary_size(input.bytes));
                 match &datum.from {
                     Origin::Parameter(name) => format!("{what}: give it with --data {name}=PATH"),

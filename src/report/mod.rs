@@ -11,7 +11,7 @@ mod progress;
 mod table;
 
 pub use gallery::{GALLERY_FILE, Gallery, GalleryExample, write_gallery};
-pub use numbers::{binary_size, duration, precise_duration, short, thousands};
+pub use numbers::{binary_size, counted, duration, precise_duration, short, thousands};
 pub(crate) use page::{Logged, read_logged};
 pub use page::{diagnosis_page, diagnosis_table, write_diagnosis, write_report};
 pub use paper::{Scores, paper_table};

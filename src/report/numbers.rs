@@ -35,6 +35,14 @@ pub fn thousands(n: usize) -> String {
     text
 }
 
+/// `1 file`, `3 files`.
+pub fn counted(n: usize, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}
+
 /// `9 s`, `2 min 05 s`, `1 h 02 min`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;

@@ -13,6 +13,7 @@ use super::loops::{Checkpoint, Due, Entry};
 use super::machine::Machine;
 use super::manifest::{self, Manifest, Recorded, Status};
 use super::measurements::{Measurement, Measurements};
+use super::pace::{PATIENCE, Pace};
 use super::sources::{Source, Sources};
 use super::tensorboard::TensorBoard;
 use crate::files::{Folder, Lock, write_whole};
@@ -45,12 +46,6 @@ const RESULTS: [&str; 6] = [
     checkpoints::OTHERS,
 ];
 
-/// Rows wait at least this long before the file is written again, except at the end of an
-/// epoch.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Writing takes at most this part of a run's time.
-const SHARE: u32 = 100;
-
 /// A run's folder while the run goes on. Each file in it is complete at any moment, but those for
 /// TensorBoard, which grow.
 pub struct Record {
@@ -73,7 +68,8 @@ pub struct Record {
     inputs_then: Inputs,
     /// Keeps other runs out of the folder.
     _lock: Lock,
-    written: Option<Written>,
+    /// That of the files with rows.
+    written: Pace,
 }
 
 /// What a run ended with.
@@ -92,12 +88,6 @@ pub enum Ending {
 struct Kept<T> {
     rows: T,
     behind: bool,
-}
-
-/// When the files were last written and how long it took.
-struct Written {
-    at: Instant,
-    took: Duration,
 }
 
 impl Record {
@@ -225,7 +215,7 @@ impl Record {
             earlier: shown,
             sources_then,
             inputs_then,
-            written: None,
+            written: Pace::default(),
             _lock: lock,
         };
         record.measurements.behind = true;
@@ -294,11 +284,11 @@ impl Record {
         self.measurements.rows.add(measurement.clone())?;
         self.board.add(&measurement);
         self.measurements.behind = true;
-        let due = self.written.as_ref().is_none_or(|written| {
-            let patience = if epoch_ends { Duration::ZERO } else { PATIENCE };
-            written.at.elapsed() >= patience.max(written.took * SHARE)
-        });
-        if due { self.flush() } else { Ok(()) }
+        let patience = if epoch_ends { Duration::ZERO } else { PATIENCE };
+        match self.written.is_due(patience) {
+            true => self.flush(),
+            false => Ok(()),
+        }
     }
 
     /// Adds what a loop logged.
@@ -432,10 +422,7 @@ impl Record {
         let began = Instant::now();
         self.write_tables()?;
         self.write_record()?;
-        self.written = Some(Written {
-            at: Instant::now(),
-            took: began.elapsed(),
-        });
+        self.written = Pace::since(began);
         Ok(())
     }
 
@@ -665,11 +652,7 @@ mod tests {
     fn an_epoch_is_written_at_once_and_steps_wait() {
         let folder = tempfile::tempdir().unwrap();
         let mut record = Record::create(folder.path(), manifest()).unwrap();
-        let never = Some(Written {
-            at: Instant::now(),
-            took: Duration::ZERO,
-        });
-        record.written = never;
+        record.written = Pace::at(Instant::now());
         record.log(step(1)).unwrap();
         assert_eq!(text(folder.path(), METRICS).lines().count(), 1);
         let epoch = Measurement {

@@ -9,12 +9,12 @@ use super::params::Params;
 use super::permissions::Permissions;
 use super::sources::{Place, Source, Sources};
 use crate::estimate::Probe;
-use crate::files::{Access, File, Folder, LARGEST_TEXT, LastingFolder, Right, Target};
+use crate::files::{Access, File, Folder, LARGEST_TEXT, LastingFolder, Right, Target, resolved};
 use crate::ledger::{About, Ledger};
 use crate::limits::{Limits, Reached, Watch};
 use crate::report::Screen;
 use crate::run::loops::{Entry, Loops, Policy};
-use crate::run::{self, Manifest, Record, Recorded};
+use crate::run::{self, Manifest, PATIENCE, Pace, Record, Recorded};
 use crate::torch::{self, Device};
 use crate::{Error, Result, info, interrupt, memory, notice};
 use rhai::{Dynamic, Engine, Map, NativeCallContext, Position};
@@ -23,7 +23,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What the command line says about a run.
 #[derive(Clone, Debug, Default)]
@@ -59,11 +59,6 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Host(Rc<State>);
 
-/// Its path with links resolved, as accesses have it.
-fn resolved(folder: &Path) -> PathBuf {
-    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
-}
-
 /// Takes each line that a script prints.
 type Printer = Box<dyn Fn(&str)>;
 
@@ -78,8 +73,8 @@ struct State {
     screen: RefCell<Screen>,
     /// What is kept of the run; examples and interactive sessions keep nothing.
     record: RefCell<Option<Record>>,
-    /// Of how many files it was listed that they were read, when, and how long that took.
-    inputs_listed: Cell<(usize, Option<Instant>, Duration)>,
+    /// Of how many files it was listed that they were read.
+    inputs_listed: Cell<(usize, Pace)>,
     /// The loops that a resumed run goes on with.
     loops: RefCell<Loops>,
     /// What is learnt where the script is only probed.
@@ -340,12 +335,9 @@ impl Host {
     /// Lists what was read so far, now and then while that becomes more: a run that is killed does
     /// not do it at its end.
     pub(super) fn keep_inputs(&self) -> Result<()> {
-        /// Not more often, and for a hundredth of the time.
-        const PATIENCE: Duration = Duration::from_secs(2);
         let known = self.0.permissions.contents_known();
-        let (listed, at, took) = self.0.inputs_listed.get();
-        let patience = PATIENCE.max(took * 100);
-        if listed == known || at.is_some_and(|at| at.elapsed() < patience) {
+        let (listed, pace) = self.0.inputs_listed.get();
+        if listed == known || !pace.is_due(PATIENCE) {
             return Ok(());
         }
         let began = Instant::now();
@@ -353,8 +345,7 @@ impl Host {
             let inputs = self.inputs(record.folder(), false);
             record.set_inputs(inputs).map(drop)
         })?;
-        let took = began.elapsed();
-        self.0.inputs_listed.set((known, Some(began), took));
+        self.0.inputs_listed.set((known, Pace::since(began)));
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! What runs, models and files are called.
 
+use crate::files::resolved;
 use std::path::{Path, PathBuf};
 
 /// The shortest ends of the folders' paths that tell them apart.
 pub fn run_names(folders: &[PathBuf]) -> Vec<String> {
-    let full = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let folders: Vec<PathBuf> = folders.iter().map(|it| full(it)).collect();
+    let folders: Vec<PathBuf> = folders.iter().map(|it| resolved(it)).collect();
     let end = |folder: &Path, parts: usize| -> String {
         let all: Vec<_> = folder.iter().collect();
         let from = all.len().saturating_sub(parts);
